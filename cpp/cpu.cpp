@@ -1,0 +1,70 @@
+#include "fallline/cpu.hpp"
+
+#include <initializer_list>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#if defined(_MSC_VER)
+#include <intrin.h>
+#else
+#include <cpuid.h>
+#endif
+#endif
+
+namespace fallline::cpu {
+
+bool always() { return true; }
+
+#if defined(__x86_64__) || defined(_M_X64)
+namespace {
+
+struct Leaf {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+};
+
+Leaf cpuid(unsigned leaf, unsigned subleaf = 0) {
+  Leaf r;
+#if defined(_MSC_VER)
+  int out[4];
+  __cpuidex(out, static_cast<int>(leaf), static_cast<int>(subleaf));
+  r = {unsigned(out[0]), unsigned(out[1]), unsigned(out[2]), unsigned(out[3])};
+#else
+  __get_cpuid_count(leaf, subleaf, &r.a, &r.b, &r.c, &r.d);
+#endif
+  return r;
+}
+
+// Which register files the operating system saves (XCR0).
+unsigned saved_state() {
+#if defined(_MSC_VER)
+  return static_cast<unsigned>(_xgetbv(0));
+#else
+  unsigned low, high;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low;
+#endif
+}
+
+bool has(unsigned word, std::initializer_list<int> bits) {
+  for (int bit : bits)
+    if ((word >> bit & 1u) == 0) return false;
+  return true;
+}
+
+}  // namespace
+
+// Bits as in the Intel SDM, volume 2, CPUID.
+bool x86_64_v3() {
+  const unsigned c1 = cpuid(1).c;
+  return has(c1, {12, 22, 27, 28, 29})            // FMA MOVBE OSXSAVE AVX F16C
+         && (saved_state() & 0x6u) == 0x6u        // xmm, ymm
+         && has(cpuid(7).b, {3, 5, 8})            // BMI1 AVX2 BMI2
+         && has(cpuid(0x80000001u).c, {5});       // LZCNT
+}
+
+bool x86_64_v4() {
+  return x86_64_v3() && (saved_state() & 0xe0u) == 0xe0u  // opmask, zmm
+         && has(cpuid(7).b, {16, 17, 28, 30, 31});        // AVX-512 F DQ CD BW VL
+}
+#endif
+
+}  // namespace fallline::cpu

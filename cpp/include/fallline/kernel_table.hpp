@@ -1,0 +1,31 @@
+// The function pointers that one ISA offers.
+#pragma once
+#include "fallline/types.hpp"
+
+namespace fallline {
+
+struct RuleInfo {
+  const char* name;
+  const char* coefficients;  // "keep, l2, beta1, …", as the rule declares them
+  int slots;
+  int sums;
+};
+
+struct KernelTable {
+  const char* isa;
+  const RuleInfo* rules;
+  int rule_count;
+
+  // Elements [begin, begin + n) of a tensor, n <= tile_size: decode → scale → rule → encode.
+  // Writes the rule's `sums` partial sums. Returns true where `watch` is set and a gradient is
+  // not finite.
+  bool (*update)(const Tensor& tensor, const Cohort& cohort, std::size_t begin, std::size_t n,
+                 bool watch, Scratch& scratch, double* sums);
+
+  // Σ (factor·g)² over one tile, in float64 and in the canonical order; `finite` is cleared where
+  // a value is not finite.
+  double (*sum_squares)(const Tensor& tensor, double factor, std::size_t begin, std::size_t n,
+                        Scratch& scratch, bool* finite);
+};
+
+}  // namespace fallline

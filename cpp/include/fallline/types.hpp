@@ -1,0 +1,52 @@
+// The plain data that crosses from the dispatcher into the per-ISA kernels.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace fallline {
+
+enum class DType : std::uint8_t { f64, f32, bf16, f16 };
+inline constexpr int dtype_count = 4;
+inline constexpr std::size_t item_size[dtype_count] = {8, 4, 2, 2};
+
+// Float64 parameters are updated in float64, all others in float32.
+inline constexpr bool computes_in_f64(DType parameter) { return parameter == DType::f64; }
+
+// Elements a tile holds. Eight float32 streams of 1,024 elements are 32 KiB and fit a 48 KiB (or,
+// at six streams, a 32 KiB) L1. Canonical sums are formed per tile, so this number is part of the
+// definition of a norm's bits: change it in python/fallline/backends/_tiles.py too.
+inline constexpr std::size_t tile_size = 1024;
+
+inline constexpr int max_slots = 6;
+inline constexpr int max_sums = 2;
+inline constexpr int max_coefficients = 24;
+
+// One tensor in one step. Pointers are to the first element; `grad` is null where the tensor sits
+// this step out.
+struct Tensor {
+  void* param;
+  const void* grad;
+  void* slots[max_slots];
+  std::size_t size;
+  DType param_type;
+  DType grad_type;
+  std::uint32_t cohort;
+};
+
+// What all tensors with the same hyperparameters and the same step count share in one step.
+struct Cohort {
+  int rule;
+  double factor;  // multiplies the gradient: unscaling × clipping × (−1 to maximize)
+  double f64[max_coefficients];
+  float f32[max_coefficients];
+};
+
+// One thread's staging area: where an array is not of the compute type, its tile passes through
+// here. Doubles, so that either compute type fits.
+struct alignas(64) Scratch {
+  double grad[tile_size];
+  double param[tile_size];
+  double sums[max_sums][tile_size];
+};
+
+}  // namespace fallline

@@ -1,0 +1,50 @@
+// Compiled once per ISA. Everything lives in an anonymous namespace inside one named after the ISA
+// and no std template is instantiated, so that the linker can never pick an AVX-512 copy of a
+// shared function for a machine without it. The object exports one symbol.
+#include "fallline/kernel_table.hpp"
+
+namespace fallline::FALLLINE_ISA {
+namespace {
+
+using u16 = std::uint16_t;
+using u32 = std::uint32_t;
+
+#include "fallline/ops.hpp"
+#include "fallline/registry.hpp"
+#include "fallline/codec.hpp"
+#include "fallline/reduce.hpp"
+#include "fallline/tile.hpp"
+
+template <int... i>
+constexpr auto describe(indices<i...>) {
+  struct {
+    RuleInfo at[rule_count];
+  } info = {{{Registered<i>::name, Registered<i>::type::coefficients, Registered<i>::type::slots,
+              sums_of<typename Registered<i>::type>()}...}};
+  return info;
+}
+constexpr auto info = describe(count_to<rule_count>::type{});
+
+bool update(const Tensor& t, const Cohort& cohort, std::size_t begin, std::size_t n, bool watch,
+            Scratch& scratch, double* sums) {
+  const auto tile = computes_in_f64(t.param_type) ? update_tile<double> : update_tile<float>;
+  return tile(t, cohort, begin, n, watch, scratch, sums);
+}
+
+double sum_squares(const Tensor& t, double factor, std::size_t begin, std::size_t n,
+                   Scratch& scratch, bool* finite) {
+  const auto tile =
+      computes_in_f64(t.param_type) ? sum_squares_tile<double> : sum_squares_tile<float>;
+  return tile(t, factor, begin, n, scratch, finite);
+}
+
+#define FALLLINE_STRING(x) #x
+#define FALLLINE_NAME(x) FALLLINE_STRING(x)
+constexpr KernelTable table = {FALLLINE_NAME(FALLLINE_ISA), info.at, rule_count, update,
+                               sum_squares};
+
+}  // namespace
+
+const KernelTable* kernels() { return &table; }
+
+}  // namespace fallline::FALLLINE_ISA

@@ -1,0 +1,174 @@
+// The only file that knows OpenMP: tiles over threads.
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+#include "fallline/float_environment.hpp"
+#include "fallline/step.hpp"
+
+namespace fallline {
+namespace {
+
+// What one more tensor costs beside its elements, in elements (an indirect call and cold lines).
+constexpr std::size_t tensor_cost = 64;
+
+// Work that one thread should have before a second is woken: below it, waking costs more than it
+// saves.
+constexpr std::size_t grain = 16 * 1024;
+
+#ifdef _OPENMP
+std::atomic<bool> forked{false};
+
+// In a child made by fork() the pool that libgomp keeps for the forking thread has no threads, and
+// a parallel region would wait for them for ever. Pools are per thread, so the child starts its
+// regions from a fresh one.
+[[maybe_unused]] const bool watching_forks = [] {
+#if defined(__unix__)
+  pthread_atfork(nullptr, nullptr, [] { forked.store(true); });
+#endif
+  return true;
+}();
+
+template <class Body>
+void region(int threads, const Body& body) {
+#pragma omp parallel num_threads(threads)
+  body(std::size_t(omp_get_thread_num()), std::size_t(omp_get_num_threads()));
+}
+#endif
+
+// body(k, parts) for every k in [0, parts); parts may be fewer than asked for.
+template <class Body>
+void run(std::size_t work, int threads, const Body& body) {
+#ifdef _OPENMP
+  threads = int(std::min<std::size_t>(std::size_t(threads), 1 + work / grain));
+  if (threads > 1) {
+    if (forked.load(std::memory_order_relaxed))
+      std::thread([&] { region(threads, body); }).join();
+    else
+      region(threads, body);
+    return;
+  }
+#endif
+  body(std::size_t{0}, std::size_t{1});
+}
+
+// visit(tensor, begin, n, tile, scratch) for every tile, each thread on its contiguous run.
+template <class Visit>
+void for_each_tile(std::span<const Tensor> tensors, const Layout& layout, int threads,
+                   const Visit& visit) {
+  run(layout.work(), threads, [&](std::size_t k, std::size_t parts) {
+    const DefaultFloatEnvironment environment;
+    Scratch scratch;
+    const auto [last, last_element] = layout.part(tensors, k + 1, parts);
+    auto [i, begin] = layout.part(tensors, k, parts);
+    for (; i < tensors.size() && i <= last; ++i, begin = 0) {
+      if (tensors[i].grad == nullptr) continue;
+      const std::size_t end = i == last ? last_element : tensors[i].size;
+      std::size_t tile = layout.tiles_before(i) + begin / tile_size;
+      for (; begin < end; begin += tile_size, ++tile)
+        visit(i, begin, std::min(tile_size, end - begin), tile, scratch);
+    }
+  });
+}
+
+// Totals per cohort of the tiles' sums; the last third of `partials` is the tree's workspace.
+void total_sums(std::span<const Tensor> tensors, const Layout& layout,
+                std::vector<double>& partials, std::span<double> sums) {
+  double* workspace = partials.data() + max_sums * layout.tiles();
+  for (std::size_t c = 0; c < sums.size() / max_sums; ++c)
+    for (std::size_t s = 0; s < max_sums; ++s) {
+      const double* tile_sums = partials.data() + s * layout.tiles();
+      double* end = workspace;
+      for (std::size_t i = 0; i < tensors.size(); ++i)
+        if (tensors[i].cohort == c)
+          end = std::copy(tile_sums + layout.tiles_before(i), tile_sums + layout.tiles_before(i + 1),
+                          end);
+      sums[c * max_sums + s] = tree_sum({workspace, end});
+    }
+}
+
+void keep_smallest(std::atomic<std::size_t>& smallest, std::size_t candidate) {
+  std::size_t seen = smallest.load(std::memory_order_relaxed);
+  while (candidate < seen && !smallest.compare_exchange_weak(seen, candidate)) {
+  }
+}
+
+}  // namespace
+
+void Layout::rebuild(std::span<const Tensor> tensors) {
+  work_.assign(1, 0);
+  tiles_.assign(1, 0);
+  for (const Tensor& t : tensors) {
+    const bool present = t.grad != nullptr && t.size > 0;
+    work_.push_back(work_.back() + (present ? t.size + tensor_cost : 0));
+    tiles_.push_back(tiles_.back() + (present ? (t.size + tile_size - 1) / tile_size : 0));
+  }
+}
+
+Layout::Position Layout::part(std::span<const Tensor> tensors, std::size_t k,
+                              std::size_t parts) const {
+  const std::size_t target =
+      work() / parts * k + work() % parts * k / parts;  // work()·k/parts without overflow
+  if (target >= work()) return {tensors.size(), 0};
+  const auto after = std::upper_bound(work_.begin(), work_.end(), target);
+  const std::size_t i = std::size_t(after - work_.begin()) - 1;
+  const std::size_t element = std::min(target - work_[i], tensors[i].size);
+  return {i, element / tile_size * tile_size};
+}
+
+std::size_t update(const KernelTable& kernels, std::span<const Tensor> tensors,
+                   std::span<const Cohort> cohorts, const Layout& layout, int threads, bool watch,
+                   std::vector<double>& partials, std::span<double> sums) {
+  const auto rule_sums = [&](const Tensor& t) { return kernels.rules[cohorts[t.cohort].rule].sums; };
+  const bool summing = !sums.empty();
+  if (summing) partials.assign(layout.tiles() * (max_sums + 1), 0.0);
+
+  std::atomic<std::size_t> first_nonfinite{no_tensor};
+  for_each_tile(tensors, layout, threads, [&](std::size_t i, std::size_t begin, std::size_t n,
+                                              std::size_t tile, Scratch& scratch) {
+    double tile_sums[max_sums];
+    const Cohort& cohort = cohorts[tensors[i].cohort];
+    if (kernels.update(tensors[i], cohort, begin, n, watch, scratch, tile_sums))
+      keep_smallest(first_nonfinite, i);
+    if (summing)
+      for (int s = 0; s < rule_sums(tensors[i]); ++s)
+        partials[std::size_t(s) * layout.tiles() + tile] = tile_sums[s];
+  });
+
+  if (summing) total_sums(tensors, layout, partials, sums);
+  return first_nonfinite;
+}
+
+SumSquares sum_squares(const KernelTable& kernels, std::span<const Tensor> tensors, double factor,
+                       const Layout& layout, int threads, std::vector<double>& partials) {
+  partials.resize(layout.tiles());
+  std::atomic<std::size_t> first_nonfinite{no_tensor};
+  for_each_tile(tensors, layout, threads, [&](std::size_t i, std::size_t begin, std::size_t n,
+                                              std::size_t tile, Scratch& scratch) {
+    bool finite = true;
+    partials[tile] = kernels.sum_squares(tensors[i], factor, begin, n, scratch, &finite);
+    if (!finite) keep_smallest(first_nonfinite, i);
+  });
+  return {tree_sum(partials), first_nonfinite};
+}
+
+double tree_sum(std::span<double> values) {
+  std::size_t n = values.size();
+  if (n == 0) return 0.0;
+  while (n > 1) {
+    const std::size_t pairs = n / 2;
+    for (std::size_t i = 0; i < pairs; ++i) values[i] = values[2 * i] + values[2 * i + 1];
+    if (n % 2 == 1) values[pairs] = values[n - 1];
+    n = pairs + n % 2;
+  }
+  return values[0];
+}
+
+}  // namespace fallline

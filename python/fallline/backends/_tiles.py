@@ -1,0 +1,188 @@
+"""What the two Python backends share: blocks of tiles, staging, canonical sums, gradient checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._interrupts import shielded
+from .._types import Array, compute_dtype
+from ..arrays import check_apart, check_gradient
+from ..kernel import Kernel
+from . import Work
+
+TILE = 1024  # cpp/include/fallline/types.hpp
+LANES = 32  # cpp/include/fallline/reduce.hpp
+BLOCK = 64 * TILE  # what NumPy works on at a time: four float32 streams of it stay in L2
+MAX_SUMS = 2
+
+# apply(kernel, p, g, slots, c) updates p and slots in place and returns the rule's sum terms.
+Apply = Callable[[Kernel, Array, Array, tuple[Array, ...], Any], tuple[Array, ...]]
+
+
+def tile_sums(x: Array) -> Array:
+    """Sum of each tile of a flat float64 array: 32 lanes, then a tree over the lanes."""
+    tiles = -(-x.size // TILE)
+    padded = np.zeros(tiles * TILE)
+    padded[: x.size] = x
+    rows = padded.reshape(tiles, TILE // LANES, LANES)
+    lanes = np.zeros((tiles, LANES))
+    for r in range(rows.shape[1]):
+        lanes += rows[:, r]
+    while lanes.shape[1] > 1:
+        half = lanes.shape[1] // 2
+        lanes = lanes[:, :half] + lanes[:, half:]
+    return lanes[:, 0]
+
+
+def tree_sum(values: Array) -> float:
+    """Sum of all values in a fixed binary tree over their positions."""
+    if values.size == 0:
+        return 0.0
+    while values.size > 1:
+        pairs = values[: values.size // 2 * 2].reshape(-1, 2)
+        values = np.concatenate([pairs[:, 0] + pairs[:, 1], values[pairs.size :]])
+    return float(values[0])
+
+
+class TileBinding:
+    """A :class:`Binding` whose arithmetic is given by `apply` and `runner`.
+
+    Parameters
+    ----------
+    apply
+        One kernel over one block.
+    runner
+        ``runner(jobs, threads)`` calls every job; they are independent.
+    """
+
+    def __init__(
+        self,
+        params: list[Array],
+        slots: list[tuple[Array, ...]],
+        cohorts: Sequence[int],
+        apply: Apply,
+        runner: Callable[[list[Callable[[], None]], int], None],
+    ) -> None:
+        self._params = params
+        self._flat = [p.reshape(-1) for p in params]
+        self._slots = [tuple(s.reshape(-1) for s in own) for own in slots]
+        self._cohorts = cohorts
+        self._apply = apply
+        self._runner = runner
+        self._grads: list[Array | None] = []
+
+    def accept(self, grads: list[Any]) -> bool:
+        if len(grads) != len(self._params) or any(g is None for g in grads):
+            return False
+        try:
+            for grad, param in zip(grads, self._params, strict=True):
+                check_gradient("", grad, param)
+                if not param.flags.writeable:
+                    return False
+            written = [("", p) for p in self._flat]
+            written += [("", s) for own in self._slots for s in own]
+            check_apart(written, [("", g) for g in grads])
+        except (TypeError, ValueError):
+            return False
+        self.bind(grads)
+        return True
+
+    def bind(self, grads: list[Array | None]) -> None:
+        self._grads = [None if g is None else g.reshape(-1) for g in grads]
+
+    def _present(self) -> Iterator[tuple[int, Array]]:
+        return ((i, g) for i, g in enumerate(self._grads) if g is not None)
+
+    def sum_squares(self, scale: float, threads: int) -> tuple[float, int]:
+        partials: list[Array] = []
+        first_nonfinite = -1
+        with np.errstate(all="ignore"):
+            for i, grad in self._present():
+                dtype = compute_dtype(self._params[i].dtype)
+                for start in range(0, grad.size, BLOCK):
+                    g = _load(grad[start : start + BLOCK], dtype, scale)
+                    if first_nonfinite < 0 and not np.isfinite(g).all():
+                        first_nonfinite = i
+                    wide = g.astype(np.float64)
+                    partials.append(tile_sums(wide * wide))
+            return tree_sum(np.concatenate(partials or [np.zeros(0)])), first_nonfinite
+
+    def update(
+        self,
+        work: Work,
+        watch: bool,
+        threads: int,
+        progress: list[Any],
+        pending: Any,
+        sums: list[float] | None,
+    ) -> int:
+        bad: list[int] = []
+        terms: list[dict[int, Array]] = [{} for _ in self._grads]
+        jobs: list[Callable[[], None]] = []
+        for i, grad in self._present():
+            share = work[self._cohorts[i]]
+            assert share is not None
+            kernel, factor, values = share
+            dtype = compute_dtype(self._params[i].dtype)
+            c = kernel.coefficients(*map(dtype.type, values))
+            for start in range(0, grad.size, BLOCK):
+                jobs.append(self._job(i, start, kernel, factor, c, watch, bad, terms[i]))
+        with shielded(), np.errstate(all="ignore"):
+            self._runner(jobs, threads)
+            progress[0] = pending
+        if sums is not None:
+            sums[:] = self._totals(len(work), terms)
+        return min(bad, default=-1)
+
+    def _job(
+        self,
+        i: int,
+        start: int,
+        kernel: Kernel,
+        factor: float,
+        c: Any,
+        watch: bool,
+        bad: list[int],
+        terms: dict[int, Array],
+    ) -> Callable[[], None]:
+        def job() -> None:
+            block = slice(start, start + BLOCK)
+            home = self._flat[i][block]
+            dtype = compute_dtype(home.dtype)
+            grad = self._grads[i]
+            assert grad is not None
+            g = _load(grad[block], dtype, factor)
+            p = home if home.dtype == dtype else home.astype(dtype)
+            slots = tuple(s[block] for s in self._slots[i])
+            extra = self._apply(kernel, p, g, slots, c)
+            if p is not home:
+                home[...] = p.astype(home.dtype)
+            if watch and not np.isfinite(g).all():
+                bad.append(i)
+            if extra:
+                terms[start] = np.stack([tile_sums(x.astype(np.float64)) for x in extra])
+
+        return job
+
+    def _totals(self, cohorts: int, terms: list[dict[int, Array]]) -> list[float]:
+        totals = []
+        for c in range(cohorts):
+            own = [
+                t[start]
+                for i, t in enumerate(terms)
+                if self._cohorts[i] == c
+                for start in sorted(t)
+            ]
+            joined = np.concatenate(own, axis=1) if own else np.zeros((0, 0))
+            totals += [
+                tree_sum(joined[s]) if s < len(joined) else 0.0 for s in range(MAX_SUMS)
+            ]
+        return totals
+
+
+def _load(grad: Array, dtype: np.dtype[Any], factor: float) -> Array:
+    g = grad if grad.dtype == dtype else grad.astype(dtype)
+    return g if factor == 1.0 else g * dtype.type(factor)

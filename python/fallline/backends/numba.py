@@ -1,0 +1,109 @@
+"""The fallback where the core could not be built: the same formulas, compiled by Numba."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from .._types import Array
+from .. import kernel as formulas
+from ..kernel import Kernel
+from ._tiles import TileBinding
+
+NAME = "numba"
+
+# One loop serves every rule: only the number of slots and of sums differs.
+_LOOP = """
+def loop(p, g, {arrays} c):
+    for i in range(p.size):
+        {targets} = update(p[i], g[i], {elements} c)
+"""
+
+
+def why_not() -> str | None:
+    """Why Numba cannot be used here."""
+    if find_spec("numba") is None:
+        return "numba is not installed (pip install 'fallline[numba]')"
+    return None
+
+
+@lru_cache(maxsize=1)
+def _compiler() -> Callable[..., Any]:
+    """Numba's njit, once the operations of the formulas have their scalar forms."""
+    import numba
+    from numba.extending import overload, register_jitable
+
+    @overload(formulas.where, strict=False)
+    def _where(condition: Any, yes: Any, no: Any) -> Any:
+        return lambda condition, yes, no: yes if condition else no
+
+    @overload(formulas.sign, strict=False)
+    def _sign(x: Any) -> Any:
+        kind = getattr(np, x.name)
+        one, zero = kind(1), kind(0)
+        return lambda x: one if x > zero else (-one if x < zero else zero)
+
+    for composed in (formulas.l2, formulas.maximum, formulas.minimum):
+        register_jitable(composed)
+
+    # Division by zero gives inf as in NumPy (and a branch per element would stop vectorization);
+    # without the GIL the blocks run on a pool of threads. Numba's own parallel loops would bring
+    # a second OpenMP or a layer that aborts when two threads step at once.
+    return numba.njit(nogil=True, error_model="numpy")
+
+
+@lru_cache(maxsize=None)
+def _loop(kernel: Kernel) -> Callable[..., None]:
+    njit = _compiler()
+    names = [f"s{i}" for i in range(len(kernel.slots))]
+    outputs = [f"x{i}" for i in range(kernel.sums)]
+    targets = ", ".join(f"{a}[i]" for a in ["p", *names, *outputs]) + ","
+    source = _LOOP.format(
+        arrays="".join(f"{a}, " for a in names + outputs),
+        targets=targets,
+        elements="".join(f"{a}[i], " for a in names),
+    )
+    scope: dict[str, Any] = {"update": njit(kernel.update)}
+    exec(source, scope)
+    return njit(scope["loop"])  # type: ignore[no-any-return]
+
+
+def _apply(
+    kernel: Kernel, p: Array, g: Array, slots: tuple[Array, ...], c: Any
+) -> tuple[Array, ...]:
+    terms = tuple(np.empty_like(p) for _ in range(kernel.sums))
+    _loop(kernel)(p, g, *slots, *terms, c)
+    return terms
+
+
+@lru_cache(maxsize=None)
+def _pool(threads: int, pid: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="fallline")
+
+
+def _run(jobs: list[Callable[[], None]], threads: int) -> None:
+    if threads == 1 or len(jobs) == 1:
+        for job in jobs:
+            job()
+        return
+
+    def share(k: int) -> None:
+        for job in jobs[len(jobs) * k // threads : len(jobs) * (k + 1) // threads]:
+            job()
+
+    # The process id: a fork's child must not wait for its parent's threads.
+    for future in [_pool(threads, os.getpid()).submit(share, k) for k in range(threads)]:
+        future.result()
+
+
+def bind(
+    params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]
+) -> TileBinding:
+    """Bind arrays to this backend."""
+    return TileBinding(params, slots, cohorts, _apply, _run)

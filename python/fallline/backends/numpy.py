@@ -1,0 +1,38 @@
+"""The reference: each formula on whole arrays, a block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .._types import Array
+from ..kernel import Kernel
+from ._tiles import TileBinding
+
+NAME = "numpy"
+
+
+def why_not() -> str | None:
+    """NumPy is always there."""
+    return None
+
+
+def _apply(
+    kernel: Kernel, p: Array, g: Array, slots: tuple[Array, ...], c: Any
+) -> tuple[Array, ...]:
+    outputs = kernel.update(p, g, *slots, c)
+    for array, new in zip((p, *slots), outputs, strict=False):
+        array[...] = new
+    return tuple(outputs[1 + len(slots) :])
+
+
+def _run(jobs: list[Callable[[], None]], threads: int) -> None:
+    for job in jobs:
+        job()
+
+
+def bind(
+    params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]
+) -> TileBinding:
+    """Bind arrays to this backend."""
+    return TileBinding(params, slots, cohorts, _apply, _run)

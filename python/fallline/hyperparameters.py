@@ -1,0 +1,81 @@
+"""What each hyperparameter's value may be. A name means the same in every rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from numbers import Real
+from typing import Any
+
+from ._types import Group
+
+
+def check(group: Group, names: Iterable[str]) -> None:
+    """Raise a TypeError or ValueError that names the first bad hyperparameter of a group."""
+    for name in names:
+        CHECKS[name](name, group[name])
+
+
+def _real(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, not {value!r}")
+    return number
+
+
+def _between(
+    low: float, high: float = math.inf, *, open_low: bool = False, open_high: bool = False
+) -> Callable[[str, Any], None]:
+    brackets = ("(" if open_low else "[") + f"{low:g}, {high:g}" + (")" if open_high else "]")
+
+    def check_number(name: str, value: Any) -> None:
+        x = _real(name, value)
+        if x < low or x > high or (open_low and x == low) or (open_high and x == high):
+            raise ValueError(f"{name} must lie in {brackets}, not {value!r}")
+
+    return check_number
+
+
+def _each(*checks: Callable[[str, Any], None]) -> Callable[[str, Any], None]:
+    def check_tuple(name: str, value: Any) -> None:
+        if not isinstance(value, (tuple, list)) or len(value) != len(checks):
+            raise TypeError(f"{name} must be {len(checks)} numbers, not {value!r}")
+        for i, (check_one, item) in enumerate(zip(checks, value, strict=True)):
+            check_one(f"{name}[{i}]", item)
+
+    return check_tuple
+
+
+def _one_of(*choices: Any) -> Callable[[str, Any], None]:
+    def check_choice(name: str, value: Any) -> None:
+        if not any(value is choice or value == choice for choice in choices):
+            raise ValueError(f"{name} must be one of {choices}, not {value!r}")
+
+    return check_choice
+
+
+def _learning_rate(name: str, value: Any) -> None:
+    if not callable(value):
+        nonnegative(name, value)
+
+
+finite = _real
+nonnegative = _between(0.0)
+positive = _between(0.0, open_low=True)
+decay = _between(0.0, 1.0, open_high=True)
+flag = _one_of(False, True)
+
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "lr": _learning_rate,
+    "momentum": nonnegative,
+    "dampening": finite,
+    "weight_decay": nonnegative,
+    "nesterov": flag,
+    "maximize": flag,
+    "betas": _each(decay, decay),
+    "eps": nonnegative,
+    "amsgrad": _one_of(False, True, "uncorrected", "corrected"),
+    "eps_hat": flag,
+}

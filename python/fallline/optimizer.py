@@ -1,0 +1,454 @@
+"""The base of every optimizer: parameters, groups, state and the step."""
+
+from __future__ import annotations
+
+import math
+import threading
+import warnings
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from . import checkpoint, hyperparameters
+from ._types import Array, Grads, Group, OnNonfinite, Params, compute_dtype
+from .arrays import check_apart, check_gradient, check_parameter
+from .backends import Binding, choose
+from .kernel import Kernel
+from .structure import Structure, nest, split_groups
+from .threads import get_num_threads
+
+__all__ = ["Optimizer", "State"]
+
+State: TypeAlias = dict[str, Any]  # a cohort's scalars: what a rule remembers beside its arrays
+
+ON_NONFINITE = ("raise", "skip", "warn", "ignore")
+
+
+@dataclass
+class Cohort:
+    """Tensors of one group that have taken part in the same steps, and so share coefficients."""
+
+    group: Group
+    tensors: list[int]
+    kernel: Kernel
+    active: bool = True  # in the step under way
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a step advances beside arrays; replaced as a whole, so that it is never torn."""
+
+    steps: int
+    cohorts: tuple[tuple[int, State], ...]  # (t, scalars) each
+    sums: list[float] | None = None  # the last step's sums, not yet in the scalars
+
+
+class Optimizer:
+    """What all optimizers have; use one of :func:`fallline.optimizers`.
+
+    Attributes
+    ----------
+    param_groups : list of dict
+        Hyperparameters by group, and its arrays under ``"params"``. May be edited between steps.
+    skipped_steps : int
+        Steps skipped by ``on_nonfinite="skip"``.
+    grad_norm : float or None
+        Global norm of the last step's (scaled) gradients, where the step formed it.
+    """
+
+    # ---- what a rule defines -------------------------------------------------------------------
+
+    @classmethod
+    def kernel(cls, group: Group) -> Kernel:
+        """Variant of the rule that a group's options select."""
+        raise TypeError(f"{cls.__name__} is a base class; use one of fallline.optimizers()")
+
+    @classmethod
+    def coefficients(cls, group: Group, lr: float, t: int, state: State) -> tuple[float, ...]:
+        """Numbers of step t = 1, 2, …, in the kernel's order; may update the scalars `state`."""
+        raise TypeError(f"{cls.__name__} is a base class; use one of fallline.optimizers()")
+
+    @classmethod
+    def initial_scalars(cls, group: Group) -> State:
+        """Scalars before the first step."""
+        return {}
+
+    @classmethod
+    def initial_slot(cls, slot: str, group: Group, param: Array) -> float | Array:
+        """What a state array is filled with before the first step."""
+        return 0.0
+
+    @classmethod
+    def check_group(cls, group: Group) -> None:
+        """Raise where hyperparameters, each good by itself, do not go together."""
+
+    # ---- construction --------------------------------------------------------------------------
+
+    def __init__(self, params: Params, backend: str | None, **defaults: Any) -> None:
+        self._backend = choose(backend)
+        self._lock = threading.Lock()
+        self.defaults: Group = defaults
+        self.param_groups: list[Group] = []
+        self.skipped_steps = 0
+        self.grad_norm: float | None = None
+        self._structures: list[Structure] = []
+        self._names: list[str] = []
+        self._params: list[Array] = []
+        self._slots: list[dict[str, Array]] = []
+        self._cohorts: list[Cohort] = []
+        self._progress: list[Progress] = [Progress(0, ())]
+        hyperparameters.check(defaults, defaults)
+        groups, self._grouped = split_groups(params)
+        for group in groups:
+            self._add(group)
+        if not self._params:
+            raise ValueError("params is empty: there is nothing to optimize")
+        self._rebind()
+
+    def add_param_group(self, group: Group) -> None:
+        """Add a group of parameters, as ``{"params": …, "lr": …}``; its steps count from 0.
+
+        From then on gradients are given as a list with an entry per group.
+        """
+        with self._exclusive():
+            self._add(dict(group))
+            self._grouped = True
+            self._rebind()
+
+    def _add(self, given: Group) -> None:
+        index = len(self.param_groups)
+        prefix = f"param_groups[{index}]['params']" if self._grouped else "params"
+        structure, arrays = nest(prefix, given.pop("params"))
+        names = structure.names(prefix)
+        for name, array in zip(names, arrays, strict=True):
+            check_parameter(name, array)
+        check_apart([*self._written(), *zip(names, arrays, strict=True)])
+        unknown = [key for key in given if key not in self.defaults]
+        if unknown:
+            raise ValueError(f"{type(self).__name__} has no hyperparameter {unknown[0]!r}")
+        group = {**self.defaults, **given, "params": arrays}
+        hyperparameters.check(group, self.defaults)
+        self.check_group(group)
+
+        first = len(self._params)
+        self.param_groups.append(group)
+        self._structures.append(structure)
+        self._names += names
+        self._params += arrays
+        self._slots += [{} for _ in arrays]
+        tensors = list(range(first, len(self._params)))
+        self._cohorts.append(Cohort(group, tensors, self.kernel(group)))
+        now = self._settled()
+        self._progress[0] = Progress(now.steps, (*now.cohorts, (0, self.initial_scalars(group))))
+
+    def _written(self) -> list[tuple[str, Array]]:
+        """Every array a step writes, with its name."""
+        written = list(zip(self._names, self._params, strict=True))
+        for name, slots in zip(self._names, self._slots, strict=True):
+            written += [(f"{slot} of {name}", array) for slot, array in slots.items()]
+        return written
+
+    def _rebind(self) -> None:
+        """Give each tensor the state arrays its kernel needs, and all to the backend."""
+        cohort_of = [0] * len(self._params)
+        slots: list[tuple[Array, ...]] = [()] * len(self._params)
+        for c, cohort in enumerate(self._cohorts):
+            cohort.kernel = self.kernel(cohort.group)
+            for i in cohort.tensors:
+                own, param = self._slots[i], self._params[i]
+                for slot in cohort.kernel.slots:
+                    if slot not in own:
+                        own[slot] = self._new_slot(slot, cohort.group, param)
+                slots[i] = tuple(own[slot] for slot in cohort.kernel.slots)
+                cohort_of[i] = c
+        self._binding: Binding = self._backend.bind(self._params, slots, cohort_of)
+        self._sums = (
+            [0.0] * (2 * len(self._cohorts)) if any(c.kernel.sums for c in self._cohorts) else None
+        )
+
+    def _new_slot(self, slot: str, group: Group, param: Array) -> Array:
+        dtype = compute_dtype(param.dtype)
+        initial = self.initial_slot(slot, group, param)
+        if isinstance(initial, np.ndarray):
+            return initial.astype(dtype)
+        if initial == 0.0:
+            return np.zeros(param.shape, dtype)  # pages come at the first step, near its thread
+        return np.full(param.shape, initial, dtype)
+
+    # ---- the step ------------------------------------------------------------------------------
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend in use."""
+        return self._backend.NAME
+
+    def step(
+        self,
+        grads: Grads,
+        *,
+        max_norm: float | None = None,
+        scale: float = 1.0,
+        on_nonfinite: OnNonfinite = "warn",
+    ) -> None:
+        """Update all parameters in place.
+
+        Parameters
+        ----------
+        grads
+            Gradients nested like the parameters: C-contiguous arrays of any supported dtype, which
+            are read and not written. ``None`` leaves out a parameter and its state.
+        max_norm : float, optional
+            Clip: scale all gradients by min(1, max_norm / (norm + 1e-6)), norm being the global
+            norm over all of them.
+        scale : float
+            Multiplies every gradient first (1/1024 undoes a loss scale of 1024).
+        on_nonfinite : {"warn", "raise", "skip", "ignore"}
+            What to do about infinite or NaN gradients. "raise" and "skip" look first and leave
+            every bit of parameters and state untouched; "warn" notices during the update.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An array or argument is not as described; nothing has been updated.
+        FloatingPointError
+            A gradient is not finite and `on_nonfinite` is "raise"; nothing has been updated.
+        RuntimeError
+            Another thread is inside a step of this optimizer.
+
+        Warns
+        -----
+        RuntimeWarning
+            A gradient is not finite and `on_nonfinite` is "warn".
+        """
+        if not self._lock.acquire(blocking=False):
+            raise self._busy()
+        try:
+            self._ready()
+            flat = self._flatten(grads)
+            binding = self._binding
+            if not binding.accept(flat):
+                binding = self._admit(flat)
+            _check_arguments(max_norm, scale, on_nonfinite)
+            factor: float | None = float(scale)
+            if max_norm is not None or on_nonfinite in ("raise", "skip"):
+                factor = self._look_first(float(scale), max_norm, on_nonfinite)
+            if factor is None:
+                self.skipped_steps += 1
+                return
+            work, pending = self._plan(factor)
+            bad = binding.update(
+                work,
+                on_nonfinite == "warn",
+                get_num_threads(),
+                self._progress,
+                pending,
+                pending.sums,
+            )
+        finally:
+            self._lock.release()
+        if bad >= 0:
+            warnings.warn(
+                f"the gradient of {self._names[bad]} is not finite at step {pending.steps}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def _ready(self) -> None:
+        """Take up edited hyperparameters that select another variant, and the last step's sums."""
+        for cohort in self._cohorts:
+            if self.kernel(cohort.group) is not cohort.kernel:
+                self._rebind()
+                break
+        if self._sums is not None:
+            self._progress[0] = self._settled()
+
+    def _settled(self) -> Progress:
+        """Progress with the last step's sums among the scalars."""
+        now = self._progress[0]
+        if now.sums is None:
+            return now
+        cohorts = tuple(
+            (t, {**state, "sums": tuple(now.sums[2 * c : 2 * c + 2])} if t else state)
+            for c, (t, state) in enumerate(now.cohorts)
+        )
+        return Progress(now.steps, cohorts)
+
+    def _flatten(self, grads: Any) -> list[Any]:
+        """Gradients as a new flat list, which keeps them alive during the step."""
+        if not self._grouped:
+            return self._structures[0].flatten("grads", grads)
+        if not isinstance(grads, (list, tuple)) or len(grads) != len(self._structures):
+            raise ValueError(
+                f"grads must be a list with an entry for each of the {len(self._structures)} "
+                "parameter groups"
+            )
+        flat: list[Any] = []
+        for i, (structure, entry) in enumerate(zip(self._structures, grads, strict=True)):
+            if isinstance(entry, dict) and set(entry) == {"params"}:
+                entry = entry["params"]
+            flat += structure.flatten(f"grads[{i}]", entry)
+        return flat
+
+    def _admit(self, flat: list[Any]) -> Binding:
+        """Bind gradients that are not plainly fine: raise what is wrong, or leave out the None."""
+        for name, param in zip(self._names, self._params, strict=True):
+            check_parameter(name, param)
+        present = []
+        for name, grad, param in zip(self._names, flat, self._params, strict=True):
+            if grad is not None:
+                what = f"the gradient of {name}"
+                present.append((what, check_gradient(what, grad, param)))
+        check_apart(self._written(), present)
+        self._split_cohorts([grad is not None for grad in flat])
+        self._binding.bind(flat)
+        return self._binding
+
+    def _split_cohorts(self, present: list[bool]) -> None:
+        """Make every cohort take part as a whole or not at all."""
+        now = self._settled()
+        cohorts: list[Cohort] = []
+        progress: list[tuple[int, State]] = []
+        for cohort, own in zip(self._cohorts, now.cohorts, strict=True):
+            for active in (True, False):
+                tensors = [i for i in cohort.tensors if present[i] is active]
+                if tensors:
+                    cohorts.append(Cohort(cohort.group, tensors, cohort.kernel, active))
+                    progress.append(own)
+        if len(cohorts) != len(self._cohorts):
+            self._cohorts = cohorts
+            self._progress[0] = Progress(now.steps, tuple(progress))
+            self._rebind()
+        else:
+            for cohort, new in zip(self._cohorts, cohorts, strict=True):
+                cohort.active = new.active
+
+    def _look_first(self, scale: float, max_norm: float | None, mode: str) -> float | None:
+        """The factor for the gradients, after one read of them; None where the step is skipped."""
+        total, bad = self._binding.sum_squares(scale, get_num_threads())
+        self.grad_norm = norm = math.sqrt(total)
+        if bad >= 0 and mode == "raise":
+            raise FloatingPointError(
+                f"the gradient of {self._names[bad]} is not finite at step "
+                f"{self._progress[0].steps + 1}; nothing was updated"
+            )
+        if bad >= 0 and mode == "skip":
+            return None
+        if max_norm is None:
+            return scale
+        return scale * min(1.0, max_norm / (norm + 1e-6))  # torch.nn.utils.clip_grad_norm_
+
+    def _plan(self, factor: float) -> tuple[Any, Progress]:
+        """Each cohort's share of the coming step, and the progress it makes."""
+        now = self._progress[0]
+        work: list[tuple[Kernel, float, tuple[float, ...]] | None] = []
+        cohorts: list[tuple[int, State]] = []
+        for cohort, (t, state) in zip(self._cohorts, now.cohorts, strict=True):
+            if not cohort.active:
+                work.append(None)
+                cohorts.append((t, state))
+                continue
+            group = cohort.group
+            lr = group["lr"]
+            lr = float(lr(now.steps) if callable(lr) else lr)
+            state = state and dict(state)
+            numbers = self.coefficients(group, lr, t + 1, state)
+            if not math.isfinite(sum(numbers)):
+                raise ValueError(
+                    f"the hyperparameters of step {now.steps + 1} are not finite: lr={lr}, "
+                    + ", ".join(f"{k}={group[k]!r}" for k in self.defaults if k != "lr")
+                )
+            work.append((cohort.kernel, -factor if group["maximize"] else factor, numbers))
+            cohorts.append((t + 1, state))
+        sums = self._sums and [0.0] * len(self._sums)
+        return tuple(work), Progress(now.steps + 1, tuple(cohorts), sums)
+
+    # ---- state ---------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> dict[int, dict[str, Any]]:
+        """Live state by parameter: ``step``, the rule's scalars, and the arrays themselves."""
+        state: dict[int, dict[str, Any]] = {}
+        for cohort, (t, scalars) in zip(self._cohorts, self._settled().cohorts, strict=True):
+            for i in cohort.tensors:
+                arrays = {slot: self._slots[i][slot] for slot in cohort.kernel.slots}
+                state[i] = {"step": t, **scalars, **arrays}
+        return dict(sorted(state.items()))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a later run needs to go on bit for bit, as ``torch.optim`` lays it out.
+
+        Returns
+        -------
+        dict
+            ``"state"``: by parameter index, ``step``, scalars and copies of the state arrays;
+            ``"param_groups"``: hyperparameters, with indices under ``"params"``;
+            ``"fallline"``: optimizer, steps taken and skipped.
+        """
+        with self._exclusive():
+            return checkpoint.state_dict(self, copy=True)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state dict, of this library or of the same optimizer in ``torch.optim``.
+
+        Everything is checked first: after an error the optimizer is as it was.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Another optimizer, other groups, shapes or dtypes.
+        """
+        with self._exclusive():
+            checkpoint.load_state_dict(self, state_dict)
+
+    def _exclusive(self) -> _Exclusive:
+        return _Exclusive(self)
+
+    def _busy(self) -> RuntimeError:
+        return RuntimeError(
+            f"this {type(self).__name__} is in use by another thread; "
+            "give each thread an optimizer of its own"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        for name in ("_lock", "_binding", "_backend"):
+            del state[name]
+        return {**state, "_backend_name": self.backend}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._backend = choose(state.pop("_backend_name"))
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+        self._rebind()
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} (backend: {self.backend}"]
+        for group in self.param_groups:
+            sizes = sum(p.size for p in group["params"])
+            options = ", ".join(f"{key}={group[key]!r}" for key in self.defaults)
+            lines.append(f"  {len(group['params'])} arrays, {sizes:,} parameters: {options}")
+        return "\n".join(lines) + "\n)"
+
+
+class _Exclusive:
+    """Holds an optimizer for one thread; a second one gets an error, not a torn state."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+
+    def __enter__(self) -> None:
+        if not self._optimizer._lock.acquire(blocking=False):
+            raise self._optimizer._busy()
+
+    def __exit__(self, *_: object) -> None:
+        self._optimizer._lock.release()
+
+
+def _check_arguments(max_norm: float | None, scale: float, on_nonfinite: str) -> None:
+    if max_norm is not None and not max_norm > 0:
+        raise ValueError(f"max_norm must be positive, not {max_norm!r}")
+    if not math.isfinite(scale):
+        raise ValueError(f"scale must be finite, not {scale!r}")
+    if on_nonfinite not in ON_NONFINITE:
+        raise ValueError(f"on_nonfinite must be one of {ON_NONFINITE}, not {on_nonfinite!r}")

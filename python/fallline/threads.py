@@ -1,0 +1,118 @@
+"""How many threads a step uses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_threads: int | None = None
+
+
+def get_num_threads() -> int:
+    """Number of threads a large step uses.
+
+    ``FALLLINE_NUM_THREADS`` if set, else ``OMP_NUM_THREADS``, else the CPUs that this process may
+    use: its affinity and its cgroup's quota, not the machine's count. Small steps stay on the
+    calling thread whatever the number. Results do not depend on it.
+
+    Examples
+    --------
+    >>> import fallline as fl
+    >>> fl.get_num_threads() >= 1
+    True
+    """
+    global _threads
+    if _threads is None:
+        _threads = _from_environment() or available_cpus()
+    return _threads
+
+
+def set_num_threads(n: int) -> None:
+    """Set the number of threads of this process's steps.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        `n` is not a positive integer.
+
+    Examples
+    --------
+    >>> import fallline as fl
+    >>> before = fl.get_num_threads()
+    >>> fl.set_num_threads(1)
+    >>> fl.get_num_threads()
+    1
+    >>> fl.set_num_threads(before)
+    """
+    global _threads
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise TypeError(f"n must be an int, not {n!r}")
+    if n < 1:
+        raise ValueError(f"n must be at least 1, not {n}")
+    _threads = n
+
+
+def _from_environment() -> int | None:
+    own = os.environ.get("FALLLINE_NUM_THREADS")
+    if own:
+        if not own.isdecimal() or int(own) < 1:
+            raise ValueError(f"FALLLINE_NUM_THREADS={own!r} is not a positive integer")
+        return int(own)
+    # OpenMP's own variable may be a list, one number a nesting level; torchrun sets it to 1.
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
+def available_cpus() -> int:
+    """CPUs this process may use: affinity and, in a container, the cgroup's quota."""
+    try:
+        cpus = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        cpus = os.cpu_count() or 1
+    quota = _cgroup_quota(Path("/"))
+    return max(1, cpus if quota is None else min(cpus, round(quota)))
+
+
+def _cgroup_quota(root: Path) -> float | None:
+    """CPUs that the cgroup's quota amounts to, the tightest of all levels; None without one."""
+    quotas: list[float] = []
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":  # version 2
+            base, read = root / "sys/fs/cgroup", _quota_v2
+        elif "cpu" in controllers.split(","):
+            base, read = root / "sys/fs/cgroup/cpu", _quota_v1
+        else:
+            continue
+        relative = Path(path.lstrip("/"))
+        for level in (relative, *relative.parents):
+            quota = read(base / level)
+            if quota is not None:
+                quotas.append(quota)
+    return min(quotas, default=None)
+
+
+def _quota_v2(folder: Path) -> float | None:
+    try:
+        quota, period = (folder / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return None if quota == "max" else int(quota) / int(period)
+
+
+def _quota_v1(folder: Path) -> float | None:
+    try:
+        quota = int((folder / "cpu.cfs_quota_us").read_text())
+        period = int((folder / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError):
+        return None
+    return None if quota <= 0 else quota / period

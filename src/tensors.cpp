@@ -1,0 +1,165 @@
+#include "tensors.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "fallline/dispatch.hpp"
+
+namespace fallline::python {
+namespace {
+
+constexpr int aligned_c_array =
+    py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+
+// ml_dtypes registers bfloat16 with NumPy at run time, under a number of its own.
+bool is_bfloat16(const py::dtype& dtype) {
+  static int number = -1;
+  if (number < 0 && py::str(dtype).cast<std::string>() == "bfloat16") number = dtype.num();
+  return number >= 0 && dtype.num() == number;
+}
+
+bool find_dtype(const py::array& array, DType& found) {
+  const py::dtype dtype = array.dtype();
+  using api = py::detail::npy_api;
+  constexpr int float16 = 23;
+  switch (dtype.num()) {
+    case api::NPY_FLOAT_: found = DType::f32; break;
+    case api::NPY_DOUBLE_: found = DType::f64; break;
+    case float16: found = DType::f16; break;
+    default:
+      if (!is_bfloat16(dtype)) return false;
+      found = DType::bf16;
+  }
+  return dtype.byteorder() == '=' || dtype.byteorder() == '|';
+}
+
+bool same_shape(const py::array& a, const py::array& b) {
+  return a.ndim() == b.ndim() && std::equal(a.shape(), a.shape() + a.ndim(), b.shape());
+}
+
+}  // namespace
+
+Tensors::Tensors(const py::list& params, const py::list& slots,
+                 const std::vector<std::uint32_t>& cohorts) {
+  const auto written = [&](const py::array& a) {
+    const char* begin = static_cast<const char*>(a.data());
+    if (a.nbytes() > 0) written_.push_back({begin, begin + a.nbytes()});
+    return const_cast<char*>(begin);
+  };
+  for (std::size_t i = 0; i < params.size(); ++i) {
+    params_.push_back(py::reinterpret_borrow<py::array>(params[i]));
+    const py::array& param = params_.back();
+    Tensor t{};
+    t.param = written(param);
+    t.size = std::size_t(param.size());
+    t.cohort = cohorts.at(i);
+    if (!find_dtype(param, t.param_type)) throw std::logic_error("unchecked parameter");
+    const auto own = py::reinterpret_borrow<py::tuple>(slots[i]);
+    if (own.size() > std::size_t(max_slots)) throw std::logic_error("too many slots");
+    for (std::size_t s = 0; s < own.size(); ++s) {
+      slots_.push_back(py::reinterpret_borrow<py::array>(own[s]));
+      t.slots[s] = written(slots_.back());
+    }
+    tensors_.push_back(t);
+  }
+  std::sort(written_.begin(), written_.end(),
+            [](const Range& a, const Range& b) { return a.begin < b.begin; });
+  cohorts_.resize(cohorts.empty() ? 0 : *std::max_element(cohorts.begin(), cohorts.end()) + 1);
+}
+
+bool Tensors::overlaps(const char* begin, std::size_t bytes) const {
+  if (bytes == 0) return false;
+  const auto after = std::lower_bound(written_.begin(), written_.end(), begin + bytes,
+                                      [](const Range& r, const char* end) { return r.begin < end; });
+  // Written ranges do not overlap one another, so the last that begins before our end decides.
+  return after != written_.begin() && std::prev(after)->end > begin;
+}
+
+bool Tensors::acceptable(py::handle grad, std::size_t i) {
+  if (!py::isinstance<py::array>(grad)) return false;
+  const auto array = py::reinterpret_borrow<py::array>(grad);
+  DType type;
+  if ((array.flags() & aligned_c_array) != aligned_c_array) return false;
+  if (!find_dtype(array, type) || !same_shape(array, params_[i])) return false;
+  if (!params_[i].writeable()) return false;
+  const auto* data = static_cast<const char*>(array.data());
+  return !overlaps(data, tensors_[i].size * item_size[int(type)]);
+}
+
+void Tensors::set_grad(py::handle grad, std::size_t i) {
+  const auto array = py::reinterpret_borrow<py::array>(grad);
+  tensors_[i].grad = array.data();
+  find_dtype(array, tensors_[i].grad_type);
+}
+
+bool Tensors::accept(const py::list& grads) {
+  if (grads.size() != tensors_.size()) return false;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const py::handle grad = PyList_GET_ITEM(grads.ptr(), py::ssize_t(i));
+    if (!acceptable(grad, i)) return false;
+    set_grad(grad, i);
+  }
+  if (!layout_has_all_) layout_.rebuild(tensors_);
+  layout_has_all_ = true;
+  return true;
+}
+
+void Tensors::bind(const py::list& grads) {
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const py::handle grad = grads[i];
+    tensors_[i].grad = nullptr;
+    if (!grad.is_none()) set_grad(grad, i);
+  }
+  layout_.rebuild(tensors_);
+  layout_has_all_ = false;
+}
+
+std::pair<double, py::ssize_t> Tensors::sum_squares(double scale, int threads) {
+  const py::gil_scoped_release release;
+  const SumSquares sum = fallline::sum_squares(active_kernels(), tensors_, scale, layout_, threads,
+                                               partials_);
+  return {sum.total, static_cast<py::ssize_t>(sum.first_nonfinite)};
+}
+
+void Tensors::load(const py::tuple& work) {
+  const KernelTable& kernels = active_kernels();
+  for (std::size_t c = 0; c < cohorts_.size(); ++c) {
+    const py::handle item = PyTuple_GET_ITEM(work.ptr(), py::ssize_t(c));
+    if (item.is_none()) continue;
+    const auto entry = py::reinterpret_borrow<py::tuple>(item);
+    const auto coefficients = py::reinterpret_borrow<py::tuple>(entry[2]);
+    Cohort& cohort = cohorts_[c];
+    cohort.rule = entry[0].cast<int>();
+    cohort.factor = entry[1].cast<double>();
+    if (cohort.rule < 0 || cohort.rule >= kernels.rule_count ||
+        coefficients.size() > std::size_t(max_coefficients))
+      throw std::logic_error("no such rule");
+    for (std::size_t i = 0; i < coefficients.size(); ++i) {
+      cohort.f64[i] = PyFloat_AsDouble(PyTuple_GET_ITEM(coefficients.ptr(), py::ssize_t(i)));
+      cohort.f32[i] = static_cast<float>(cohort.f64[i]);
+    }
+    if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+  }
+}
+
+py::ssize_t Tensors::update(const py::tuple& work, bool watch, int threads, py::list progress,
+                            const py::object& pending, const py::object& sums) {
+  load(work);
+  std::vector<double> totals(sums.is_none() ? 0 : cohorts_.size() * max_sums);
+  std::size_t first_nonfinite = no_tensor;
+  {
+    const py::gil_scoped_release release;
+    first_nonfinite = fallline::update(active_kernels(), tensors_, cohorts_, layout_, threads,
+                                       watch, partials_, totals);
+  }
+  progress[0] = pending;
+  if (!sums.is_none()) {
+    const auto out = py::reinterpret_borrow<py::list>(sums);
+    for (std::size_t i = 0; i < totals.size(); ++i) out[i] = totals[i];
+  }
+  return static_cast<py::ssize_t>(first_nonfinite);
+}
+
+}  // namespace fallline::python

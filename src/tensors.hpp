@@ -1,0 +1,53 @@
+// The parameters and states of one optimizer, bound once; gradients are bound at every step.
+#pragma once
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <vector>
+
+#include "fallline/step.hpp"
+
+namespace fallline::python {
+
+namespace py = pybind11;
+
+class Tensors {
+ public:
+  // The arrays were checked in Python; what is wrong here is a programming error.
+  Tensors(const py::list& params, const py::list& slots, const std::vector<std::uint32_t>& cohorts);
+
+  // Takes the addresses of the gradients. True when every one is plainly fine: a C-contiguous,
+  // aligned array of a known type, of its parameter's shape, apart from all parameters and states.
+  // What is wrong with the others is for Python to say, which has one place for such messages.
+  bool accept(const py::list& grads);
+  // As accept(), for gradients that Python has found good; None sits this step out.
+  void bind(const py::list& grads);
+
+  std::pair<double, py::ssize_t> sum_squares(double scale, int threads);
+
+  // One step. `work` has (rule, factor, coefficients) per cohort, None where it sits out. On
+  // success `progress[0] = pending` here, where no signal handler can come in between.
+  py::ssize_t update(const py::tuple& work, bool watch, int threads, py::list progress,
+                     const py::object& pending, const py::object& sums);
+
+ private:
+  struct Range {
+    const char* begin;
+    const char* end;
+  };
+  bool acceptable(py::handle grad, std::size_t i);
+  bool overlaps(const char* begin, std::size_t bytes) const;
+  void set_grad(py::handle grad, std::size_t i);
+  void load(const py::tuple& work);
+
+  std::vector<py::array> params_;
+  std::vector<py::array> slots_;  // kept alive
+  std::vector<Tensor> tensors_;
+  std::vector<Range> written_;  // memory a step writes, sorted
+  std::vector<Cohort> cohorts_;
+  std::vector<double> partials_;
+  Layout layout_;
+  bool layout_has_all_ = false;  // laid out with every tensor taking part
+};
+
+}  // namespace fallline::python
