@@ -1,5 +1,7 @@
 """The optimizers, in the order of the documentation's table: a line adds one."""
 
+from . import elementwise as elementwise
+
 # isort: off
 from .sgd import SGD as SGD
 from .adam import Adam as Adam, AdamW as AdamW
