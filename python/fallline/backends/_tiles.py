@@ -130,7 +130,7 @@ class TileBinding:
             c = kernel.coefficients(*map(dtype.type, values))
             for start in range(0, grad.size, BLOCK):
                 jobs.append(self._job(i, start, kernel, factor, c, watch, bad, terms[i]))
-        with shielded(), np.errstate(all="ignore"):
+        with shielded():
             self._runner(jobs, threads)
             progress[0] = pending
         if sums is not None:
@@ -148,6 +148,7 @@ class TileBinding:
         bad: list[int],
         terms: dict[int, Array],
     ) -> Callable[[], None]:
+        @np.errstate(all="ignore")  # here, as a pool's thread does not inherit it
         def job() -> None:
             block = slice(start, start + BLOCK)
             home = self._flat[i][block]
