@@ -5,11 +5,21 @@ Every optimizer as one fused pass over memory, with the same bits on every backe
 
 from __future__ import annotations
 
-from .backends import backends
-from .config import get_isa, isas, set_isa, show_config
-from .optimizer import Optimizer
+from . import schedules as schedules
+from .backends import backends as backends
+from .clipping import clip_grad_norm as clip_grad_norm
+from .clipping import clip_grad_value as clip_grad_value
+from .clipping import global_norm as global_norm
+from .config import get_isa as get_isa
+from .config import isas as isas
+from .config import set_isa as set_isa
+from .config import show_config as show_config
+from .optimizer import Optimizer as Optimizer
 from .rules import *  # noqa: F403
-from .rules import optimizers
-from .threads import get_num_threads, set_num_threads
+from .rules import optimizers as optimizers
+from .serialization import load as load
+from .serialization import save as save
+from .threads import get_num_threads as get_num_threads
+from .threads import set_num_threads as set_num_threads
 
 __version__ = "0.1.0"

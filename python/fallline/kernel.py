@@ -85,8 +85,17 @@ class Kernel:
     coefficients: type[Any]
     sums: int = 0
 
+    def __reduce__(self) -> tuple[Callable[[str], Kernel], tuple[str]]:
+        """Pickled by name: a kernel is one of the registered ones."""
+        return find_kernel, (self.name,)
+
 
 KERNELS: dict[str, Kernel] = {}
+
+
+def find_kernel(name: str) -> Kernel:
+    """The registered kernel of this name."""
+    return KERNELS[name]
 
 
 def kernel(

@@ -98,6 +98,7 @@ class Optimizer:
         self._slots: list[dict[str, Array]] = []
         self._cohorts: list[Cohort] = []
         self._progress: list[Progress] = [Progress(0, ())]
+        self._partial = False  # the last step left some cohorts out
         hyperparameters.check(defaults, defaults)
         groups, self._grouped = split_groups(params)
         for group in groups:
@@ -229,6 +230,8 @@ class Optimizer:
             binding = self._binding
             if not binding.accept(flat):
                 binding = self._admit(flat)
+            elif self._partial:
+                self._all_active()
             _check_arguments(max_norm, scale, on_nonfinite)
             factor: float | None = float(scale)
             if max_norm is not None or on_nonfinite in ("raise", "skip"):
@@ -306,6 +309,7 @@ class Optimizer:
 
     def _split_cohorts(self, present: list[bool]) -> None:
         """Make every cohort take part as a whole or not at all."""
+        self._partial = True
         now = self._settled()
         cohorts: list[Cohort] = []
         progress: list[tuple[int, State]] = []
@@ -322,6 +326,11 @@ class Optimizer:
         else:
             for cohort, new in zip(self._cohorts, cohorts, strict=True):
                 cohort.active = new.active
+
+    def _all_active(self) -> None:
+        for cohort in self._cohorts:
+            cohort.active = True
+        self._partial = False
 
     def _look_first(self, scale: float, max_norm: float | None, mode: str) -> float | None:
         """The factor for the gradients, after one read of them; None where the step is skipped."""

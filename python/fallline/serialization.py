@@ -1,0 +1,176 @@
+"""Optimizer state in files: safetensors, written so that a crash leaves the old file whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import checkpoint, schedules
+from ._extras import require
+
+if TYPE_CHECKING:
+    from .optimizer import Optimizer
+
+__all__ = ["load", "save"]
+
+FORMAT = "fallline-optimizer"
+
+
+def save(path: str | os.PathLike[str], optimizer: Optimizer) -> None:
+    """Write an optimizer's state, hyperparameters and schedules to a safetensors file.
+
+    Parameters are not part of it: they are the caller's arrays. The file is written under another
+    name, flushed to the disk and renamed, so that a crash leaves either the old file or the new.
+
+    Parameters
+    ----------
+    path
+        File to write; replaced if it exists.
+    optimizer
+        Any of :func:`fallline.optimizers`.
+
+    Raises
+    ------
+    ImportError
+        safetensors is missing (extra ``checkpoint``).
+    TypeError
+        A learning-rate schedule has a plain callable inside, which no file can hold. (A plain
+        callable as ``lr`` itself is left out; the loading optimizer must bring its own.)
+
+    Examples
+    --------
+    >>> import numpy as np, fallline as fl, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "adam.safetensors"
+    >>> x = np.ones(3)
+    >>> opt = fl.Adam(x)
+    >>> opt.step(x.copy())
+    >>> fl.save(path, opt)
+    >>> again = fl.Adam(x)
+    >>> fl.load(path, again)
+    >>> again.state[0]["step"]
+    1
+    """
+    safetensors = require("safetensors.numpy", extra="checkpoint")
+    with optimizer._exclusive():
+        whole = checkpoint.state_dict(optimizer, copy=False)
+        arrays: dict[str, Any] = {}
+        scalars: dict[str, dict[str, Any]] = {}
+        for index, own in whole["state"].items():
+            scalars[str(index)] = {k: v for k, v in own.items() if not isinstance(v, np.ndarray)}
+            for slot, value in own.items():
+                if isinstance(value, np.ndarray):
+                    arrays[f"{index}/{slot}"] = value
+        config = {
+            "format": FORMAT,
+            "fallline": whole["fallline"],
+            "param_groups": [_group_config(group) for group in whole["param_groups"]],
+            "state": scalars,
+        }
+        metadata = {"fallline": json.dumps(config)}
+        _replace(Path(path), lambda name: safetensors.save_file(arrays, name, metadata))
+
+
+def load(path: str | os.PathLike[str], optimizer: Optimizer) -> None:
+    """Read what :func:`save` wrote into an optimizer over parameters of the same shapes.
+
+    Everything is checked before anything is replaced: after an error the optimizer is as it was.
+
+    Parameters
+    ----------
+    path
+        File to read.
+    optimizer
+        Of the same class and with the same groups as the one saved; on any backend.
+
+    Raises
+    ------
+    ImportError
+        safetensors is missing (extra ``checkpoint``).
+    ValueError, TypeError
+        The file is damaged, foreign, of a newer version, or of another optimizer, other groups,
+        shapes or dtypes.
+    FileNotFoundError
+        There is no such file.
+    """
+    safetensors = require("safetensors", extra="checkpoint")
+    if not Path(path).exists():
+        raise FileNotFoundError(f"no file {os.fspath(path)!r}")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ValueError(f"{os.fspath(path)!r} is damaged or no safetensors file: {error}") from None
+    loaded = _state_dict(os.fspath(path), metadata, arrays, optimizer)
+    optimizer.load_state_dict(loaded)
+
+
+def _group_config(group: dict[str, Any]) -> dict[str, Any]:
+    lr = group["lr"]
+    if isinstance(lr, (schedules.Schedule, schedules.ReduceOnPlateau)):
+        lr = {"schedule": schedules.to_config(lr)}
+    elif callable(lr):
+        lr = {"callable": getattr(lr, "__qualname__", type(lr).__qualname__)}
+    return {**group, "lr": lr}
+
+
+def _state_dict(
+    path: str, metadata: dict[str, str], arrays: dict[str, Any], optimizer: Optimizer
+) -> dict[str, Any]:
+    """The state dict that a file's contents stand for."""
+    try:
+        config = json.loads(metadata["fallline"])
+        if config["format"] != FORMAT:
+            raise KeyError(FORMAT)
+        state = {int(index): dict(own) for index, own in config["state"].items()}
+        for name, array in arrays.items():
+            index, slot = name.split("/", 1)
+            state[int(index)][slot] = array
+        groups, about = config["param_groups"], config["fallline"]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ValueError(f"{path!r} was not written by fallline.save") from None
+    own_groups = optimizer.param_groups + [{}] * len(groups)
+    for group, own in zip(groups, own_groups, strict=False):
+        if isinstance(group["lr"], dict):
+            group["lr"] = _schedule(path, group["lr"], own.get("lr"))
+    return {"state": state, "param_groups": groups, "fallline": about}
+
+
+def _schedule(path: str, saved: dict[str, Any], own: Any) -> Any:
+    if "schedule" in saved:
+        return schedules.from_config(saved["schedule"])
+    if not callable(own):
+        raise ValueError(
+            f"{path!r} was saved with the callable {saved['callable']!r} as lr, which a file "
+            "cannot hold; give the optimizer that callable before loading"
+        )
+    return own
+
+
+def _replace(path: Path, write: Any) -> None:
+    """Write to a temporary file beside `path`, flush it to the disk, and rename it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    try:
+        write(name)
+        _flush(Path(name))
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    if os.name == "posix":
+        _flush(path.parent)  # the rename itself
+
+
+def _flush(path: Path) -> None:
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
