@@ -8,6 +8,7 @@ namespace {
 
 using u16 = std::uint16_t;
 using u32 = std::uint32_t;
+using u64 = std::uint64_t;
 
 #include "fallline/ops.hpp"
 #include "fallline/registry.hpp"
@@ -25,10 +26,10 @@ constexpr auto describe(indices<i...>) {
 }
 constexpr auto info = describe(count_to<rule_count>::type{});
 
-bool update(const Tensor& t, const Cohort& cohort, std::size_t begin, std::size_t n, bool watch,
+bool update(const Tensor& t, const Cohort& cohort, std::size_t begin, std::size_t n,
             Scratch& scratch, double* sums) {
   const auto tile = computes_in_f64(t.param_type) ? update_tile<double> : update_tile<float>;
-  return tile(t, cohort, begin, n, watch, scratch, sums);
+  return tile(t, cohort, begin, n, scratch, sums);
 }
 
 double sum_squares(const Tensor& t, double factor, std::size_t begin, std::size_t n,

@@ -124,7 +124,7 @@ Layout::Position Layout::part(std::span<const Tensor> tensors, std::size_t k,
 }
 
 std::size_t update(const KernelTable& kernels, std::span<const Tensor> tensors,
-                   std::span<const Cohort> cohorts, const Layout& layout, int threads, bool watch,
+                   std::span<const Cohort> cohorts, const Layout& layout, int threads,
                    std::vector<double>& partials, std::span<double> sums) {
   const auto rule_sums = [&](const Tensor& t) { return kernels.rules[cohorts[t.cohort].rule].sums; };
   const bool summing = !sums.empty();
@@ -135,7 +135,7 @@ std::size_t update(const KernelTable& kernels, std::span<const Tensor> tensors,
                                               std::size_t tile, Scratch& scratch) {
     double tile_sums[max_sums];
     const Cohort& cohort = cohorts[tensors[i].cohort];
-    if (kernels.update(tensors[i], cohort, begin, n, watch, scratch, tile_sums))
+    if (kernels.update(tensors[i], cohort, begin, n, scratch, tile_sums))
       keep_smallest(first_nonfinite, i);
     if (summing)
       for (int s = 0; s < rule_sums(tensors[i]); ++s)

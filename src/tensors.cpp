@@ -67,6 +67,7 @@ Tensors::Tensors(const py::list& params, const py::list& slots,
   std::sort(written_.begin(), written_.end(),
             [](const Range& a, const Range& b) { return a.begin < b.begin; });
   cohorts_.resize(cohorts.empty() ? 0 : *std::max_element(cohorts.begin(), cohorts.end()) + 1);
+  kernels_.resize(cohorts_.size());
 }
 
 bool Tensors::overlaps(const char* begin, std::size_t bytes) const {
@@ -123,21 +124,32 @@ std::pair<double, py::ssize_t> Tensors::sum_squares(double scale, int threads) {
   return {sum.total, static_cast<py::ssize_t>(sum.first_nonfinite)};
 }
 
+int Tensors::rule_of(py::handle kernel, std::size_t c) {
+  if (!kernels_[c].is(kernel)) {
+    const auto name = kernel.attr("name").cast<std::string>();
+    const KernelTable& table = active_kernels();
+    const RuleInfo* end = table.rules + table.rule_count;
+    const RuleInfo* found =
+        std::find_if(table.rules, end, [&](const RuleInfo& rule) { return name == rule.name; });
+    if (found == end) throw std::logic_error("the core has no rule " + name);
+    kernels_[c] = py::reinterpret_borrow<py::object>(kernel);
+    cohorts_[c].rule = static_cast<int>(found - table.rules);
+  }
+  return cohorts_[c].rule;
+}
+
 void Tensors::load(const py::tuple& work) {
-  const KernelTable& kernels = active_kernels();
   for (std::size_t c = 0; c < cohorts_.size(); ++c) {
     const py::handle item = PyTuple_GET_ITEM(work.ptr(), py::ssize_t(c));
     if (item.is_none()) continue;
-    const auto entry = py::reinterpret_borrow<py::tuple>(item);
-    const auto coefficients = py::reinterpret_borrow<py::tuple>(entry[2]);
+    PyObject* coefficients = PyTuple_GET_ITEM(item.ptr(), 2);
+    const py::ssize_t count = PyTuple_GET_SIZE(coefficients);
+    if (count > max_coefficients) throw std::logic_error("too many coefficients");
     Cohort& cohort = cohorts_[c];
-    cohort.rule = entry[0].cast<int>();
-    cohort.factor = entry[1].cast<double>();
-    if (cohort.rule < 0 || cohort.rule >= kernels.rule_count ||
-        coefficients.size() > std::size_t(max_coefficients))
-      throw std::logic_error("no such rule");
-    for (std::size_t i = 0; i < coefficients.size(); ++i) {
-      cohort.f64[i] = PyFloat_AsDouble(PyTuple_GET_ITEM(coefficients.ptr(), py::ssize_t(i)));
+    cohort.rule = rule_of(PyTuple_GET_ITEM(item.ptr(), 0), c);
+    cohort.factor = PyFloat_AsDouble(PyTuple_GET_ITEM(item.ptr(), 1));
+    for (py::ssize_t i = 0; i < count; ++i) {
+      cohort.f64[i] = PyFloat_AsDouble(PyTuple_GET_ITEM(coefficients, i));
       cohort.f32[i] = static_cast<float>(cohort.f64[i]);
     }
     if (PyErr_Occurred() != nullptr) throw py::error_already_set();
@@ -152,14 +164,14 @@ py::ssize_t Tensors::update(const py::tuple& work, bool watch, int threads, py::
   {
     const py::gil_scoped_release release;
     first_nonfinite = fallline::update(active_kernels(), tensors_, cohorts_, layout_, threads,
-                                       watch, partials_, totals);
+                                       partials_, totals);
   }
   progress[0] = pending;
   if (!sums.is_none()) {
     const auto out = py::reinterpret_borrow<py::list>(sums);
     for (std::size_t i = 0; i < totals.size(); ++i) out[i] = totals[i];
   }
-  return static_cast<py::ssize_t>(first_nonfinite);
+  return watch ? static_cast<py::ssize_t>(first_nonfinite) : -1;
 }
 
 }  // namespace fallline::python

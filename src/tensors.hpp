@@ -25,7 +25,7 @@ class Tensors {
 
   std::pair<double, py::ssize_t> sum_squares(double scale, int threads);
 
-  // One step. `work` has (rule, factor, coefficients) per cohort, None where it sits out. On
+  // One step. `work` has (kernel, factor, coefficients) per cohort, None where it sits out. On
   // success `progress[0] = pending` here, where no signal handler can come in between.
   py::ssize_t update(const py::tuple& work, bool watch, int threads, py::list progress,
                      const py::object& pending, const py::object& sums);
@@ -38,6 +38,7 @@ class Tensors {
   bool acceptable(py::handle grad, std::size_t i);
   bool overlaps(const char* begin, std::size_t bytes) const;
   void set_grad(py::handle grad, std::size_t i);
+  int rule_of(py::handle kernel, std::size_t cohort);
   void load(const py::tuple& work);
 
   std::vector<py::array> params_;
@@ -45,6 +46,7 @@ class Tensors {
   std::vector<Tensor> tensors_;
   std::vector<Range> written_;  // memory a step writes, sorted
   std::vector<Cohort> cohorts_;
+  std::vector<py::object> kernels_;  // whose index is in the cohort
   std::vector<double> partials_;
   Layout layout_;
   bool layout_has_all_ = false;  // laid out with every tensor taking part

@@ -626,6 +626,15 @@ def test_losses_that_are_not_finite_are_bad(mode, bad):
     assert plateau.state_dict()["best"] is None
     plateau.update(3.0)
     assert plateau.state_dict() == {"lr": 0.5, "best": 3.0, "bad_epochs": 0, "cooldown_left": 0}
+    plateau.update(bad)
+    assert plateau.state_dict() == {"lr": 0.5, "best": 3.0, "bad_epochs": 1, "cooldown_left": 0}
+
+
+def test_reductions_stop_at_min_lr_and_below_eps():
+    lowest = schedules.ReduceOnPlateau(1.0, factor=0.5, patience=0, min_lr=0.2)
+    assert [lowest.update(1.0) for _ in range(5)] == [1.0, 0.5, 0.25, 0.2, 0.2]
+    coarse = schedules.ReduceOnPlateau(1.0, factor=0.5, patience=0, eps=0.25)
+    assert [coarse.update(1.0) for _ in range(4)] == [1.0, 0.5, 0.5, 0.5]
 
 
 def test_plateau_takes_what_is_a_number():

@@ -6,7 +6,7 @@ import math
 import threading
 import warnings
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -35,8 +35,7 @@ class Cohort:
     active: bool = True  # in the step under way
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """What a step advances beside arrays; replaced as a whole, so that it is never torn."""
 
     steps: int

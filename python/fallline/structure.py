@@ -29,7 +29,7 @@ class Structure:
     def flatten(self, what: str, value: Any) -> list[Any]:
         """`value`, nested like the parameters, as a new flat list."""
         if self.single:
-            return self._single(what, value)
+            return [value] if type(value) is np.ndarray else self._single(what, value)
         if self.keys is not None:
             return self._mapping(what, value, self.keys)
         if isinstance(value, (list, tuple)) or _is_sequence(value):

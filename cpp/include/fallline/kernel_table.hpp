@@ -17,10 +17,9 @@ struct KernelTable {
   int rule_count;
 
   // Elements [begin, begin + n) of a tensor, n <= tile_size: decode → scale → rule → encode.
-  // Writes the rule's `sums` partial sums. Returns true where `watch` is set and a gradient is
-  // not finite.
+  // Writes the rule's `sums` partial sums. Returns true where a gradient is not finite.
   bool (*update)(const Tensor& tensor, const Cohort& cohort, std::size_t begin, std::size_t n,
-                 bool watch, Scratch& scratch, double* sums);
+                 Scratch& scratch, double* sums);
 
   // Σ (factor·g)² over one tile, in float64 and in the canonical order; `finite` is cleared where
   // a value is not finite.

@@ -30,11 +30,11 @@ class Layout {
 
 inline constexpr std::size_t no_tensor = ~std::size_t{0};
 
-// Updates every tensor that has a gradient. Returns the first tensor with a non-finite gradient
-// when `watch` is set, else no_tensor. `sums` takes max_sums totals per cohort where rules report
+// Updates every tensor that has a gradient. Returns the first tensor with a non-finite gradient,
+// else no_tensor. `sums` takes max_sums totals per cohort where rules report
 // them; `partials` is the caller's buffer, grown when needed and kept between steps.
 std::size_t update(const KernelTable& kernels, std::span<const Tensor> tensors,
-                   std::span<const Cohort> cohorts, const Layout& layout, int threads, bool watch,
+                   std::span<const Cohort> cohorts, const Layout& layout, int threads,
                    std::vector<double>& partials, std::span<double> sums);
 
 struct SumSquares {

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from .._types import Array
-from . import Work
+from . import Binding
 
 NAME = "native"
 
@@ -31,33 +30,6 @@ def why_not() -> str | None:
     return _missing
 
 
-class NativeBinding:
-    """Addresses kept in C++; a step is one call."""
-
-    def __init__(
-        self, params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]
-    ) -> None:
-        tensors = _core.Tensors(params, slots, list(cohorts))
-        self.accept = tensors.accept
-        self.bind = tensors.bind
-        self.sum_squares = tensors.sum_squares
-        self._update = tensors.update
-
-    def update(
-        self,
-        work: Work,
-        watch: bool,
-        threads: int,
-        progress: list[Any],
-        pending: Any,
-        sums: list[float] | None,
-    ) -> int:
-        numbered = tuple([w and (_rule_index[w[0].name], w[1], w[2]) for w in work])
-        return self._update(numbered, watch, threads, progress, pending, sums)
-
-
-bind = NativeBinding
-
-_rule_index: dict[str, int] = (
-    {} if _missing else {name: i for i, (name, *_) in enumerate(_core.rules())}
-)
+def bind(params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]) -> Binding:
+    """Keep the addresses in C++, where a step is one call."""
+    return _core.Tensors(params, slots, list(cohorts))
