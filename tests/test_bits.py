@@ -8,11 +8,11 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from cases import CASES, Case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fallline as fl
+from cases import CASES, Case
 
 DTYPES = {
     "float64": np.dtype(np.float64),
@@ -179,9 +179,7 @@ def test_c_list_is_the_python_list() -> None:
     from fallline.kernel import KERNELS
 
     built = {name: (tuple(c.split(", ")), slots, sums) for name, c, slots, sums in core.rules()}
-    formulas = {
-        name: (k.coefficients._fields, len(k.slots), k.sums) for name, k in KERNELS.items()
-    }
+    formulas = {name: (k.fields, len(k.slots), k.sums) for name, k in KERNELS.items()}
     assert built == formulas
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import CASES, Case
 
 import fallline as fl
+from cases import CASES, Case
 
 pytest.importorskip("safetensors")
 
@@ -155,7 +155,9 @@ def stepped(params: Any = None, **options: Any) -> fl.Optimizer:
         ),
         (lambda: stepped([np.ones(3), np.ones(2)]), TypeError, "dtype float64"),
         (
-            lambda: fl.Adam([{"params": np.ones(3, np.float32)}, {"params": np.ones(2, np.float32)}]),
+            lambda: fl.Adam(
+                [{"params": np.ones(3, np.float32)}, {"params": np.ones(2, np.float32)}]
+            ),
             ValueError,
             "2 parameter groups",
         ),
@@ -217,7 +219,9 @@ def test_damaged_and_foreign_files(tmp_path: Path) -> None:
         fl.load(tmp_path / "missing", opt)
 
 
-def test_a_failing_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_save_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "opt.safetensors"
     opt = stepped()
     fl.save(path, opt)

@@ -54,7 +54,9 @@ def test_nestings_of_parameters_and_gradients(backend: str) -> None:
 
 def test_groups_have_their_own_hyperparameters(backend: str) -> None:
     a, b = np.ones(2), np.ones(2)
-    opt = fl.SGD([{"params": a}, {"params": b, "lr": 0.5, "momentum": 0.9}], lr=0.1, backend=backend)
+    opt = fl.SGD(
+        [{"params": a}, {"params": b, "lr": 0.5, "momentum": 0.9}], lr=0.1, backend=backend
+    )
     opt.step([np.ones(2), np.ones(2)])
     assert (a[0], b[0]) == (0.9, 0.5)
     opt.param_groups[0]["lr"] = 0.2
@@ -139,7 +141,11 @@ P = np.ones((2, 3), np.float32)
 @pytest.mark.parametrize(
     ("grad", "error", "message"),
     [
-        (np.ones((3, 2), np.float32), ValueError, r"has shape \(3, 2\); its parameter has \(2, 3\)"),
+        (
+            np.ones((3, 2), np.float32),
+            ValueError,
+            r"has shape \(3, 2\); its parameter has \(2, 3\)",
+        ),
         (np.ones((2, 3), int), TypeError, "has dtype int64"),
         (np.ones((3, 2), np.float32).T, ValueError, "not C-contiguous"),
         (np.ones((2, 3), ">f4"), TypeError, "foreign byte order"),
@@ -312,7 +318,9 @@ def test_nonfinite_gradients(bad: float, dtype: Any, max_norm: float | None, bac
     grads = {k: g.copy() for k, g in good.items()}
     grads["w"][1999] = bad
     before = snapshot(opt)
-    with pytest.raises(FloatingPointError, match=r"gradient of params\['w'\] is not finite at step 2"):
+    with pytest.raises(
+        FloatingPointError, match=r"gradient of params\['w'\] is not finite at step 2"
+    ):
         opt.step(grads, on_nonfinite="raise", max_norm=max_norm)
     assert snapshot(opt) == before
     opt.step(grads, on_nonfinite="skip", max_norm=max_norm)
@@ -353,7 +361,9 @@ def test_global_norm_has_the_same_bits_everywhere(
     dtype: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(3)
-    grads = [rng.standard_normal(n).astype(dtype) for n in (0, 1, 31, 33, 1023, 1025, 70_000, 200_001)]
+    grads = [
+        rng.standard_normal(n).astype(dtype) for n in (0, 1, 31, 33, 1023, 1025, 70_000, 200_001)
+    ]
     exact = math.sqrt(math.fsum(float(x) ** 2 for g in grads for x in g.astype(np.float64)))
     found = set()
     threads, isa = fl.get_num_threads(), fl.get_isa()
@@ -387,7 +397,10 @@ def test_clip_functions(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(FloatingPointError):
             fl.clip_grad_norm(bad, 1.0, error_if_nonfinite=True)
         assert bad[0] == 1.0
-    for call in (lambda: fl.clip_grad_norm(np.ones(2), 0.0), lambda: fl.clip_grad_value(np.ones(2), -1)):
+    for call in (
+        lambda: fl.clip_grad_norm(np.ones(2), 0.0),
+        lambda: fl.clip_grad_value(np.ones(2), -1),
+    ):
         with pytest.raises(ValueError, match="must"):
             call()
     x = np.ones(4)

@@ -95,7 +95,7 @@ def _check_frame(optimizer: Optimizer, loaded: Any) -> tuple[dict[str, Any], lis
                 f"optimizer's has {len(own['params'])}"
             )
         group = {**own, **{k: _plain(v) for k, v in new.items()}, "params": list(new["params"])}
-        hyperparameters.check(group, optimizer.defaults)
+        hyperparameters.check(group, optimizer.defaults, optimizer.checks)
         optimizer.check_group(group)
         merged.append(group)
     return about, merged
@@ -105,7 +105,7 @@ def _check_entries(
     optimizer: Optimizer, groups: list[Group], state: dict[Any, Any]
 ) -> list[tuple[int, State, dict[str, Array]]]:
     """(t, scalars, new arrays) of each parameter, copied and of the right shape and dtype."""
-    entries = []
+    entries: list[tuple[int, State, dict[str, Array]]] = []
     for group in groups:
         kernel = optimizer.kernel(group)
         for index in group["params"]:

@@ -48,9 +48,7 @@ def global_norm(grads: Grads) -> float:
     return _norm(_bind(_named(grads)))
 
 
-def clip_grad_norm(
-    grads: Grads, max_norm: float, *, error_if_nonfinite: bool = False
-) -> float:
+def clip_grad_norm(grads: Grads, max_norm: float, *, error_if_nonfinite: bool = False) -> float:
     r"""Scale all gradients in place so that their global norm is at most `max_norm`.
 
     .. math:: g \leftarrow g \min(1, c / (\lVert g \rVert + 10^{-6}))

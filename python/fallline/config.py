@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .backends import NAMES, _module, backends, choose
+from .backends import NAMES, _module, choose
 from .threads import available_cpus, get_num_threads
 
 

@@ -1,19 +1,24 @@
-"""What each hyperparameter's value may be. A name means the same in every rule."""
+"""What each hyperparameter's value may be. A name means the same in nearly every rule."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from numbers import Real
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral, Real
+from typing import Any, TypeAlias
 
 from ._types import Group
 
+Check: TypeAlias = Callable[[str, Any], Any]
 
-def check(group: Group, names: Iterable[str]) -> None:
-    """Raise a TypeError or ValueError that names the first bad hyperparameter of a group."""
+
+def check(group: Group, names: Iterable[str], own: Mapping[str, Check]) -> None:
+    """Raise a TypeError or ValueError that names the first bad hyperparameter of a group.
+
+    `own` is a rule's :attr:`fallline.Optimizer.checks`.
+    """
     for name in names:
-        CHECKS[name](name, group[name])
+        (own.get(name) or CHECKS[name])(name, group[name])
 
 
 def _real(name: str, value: Any) -> float:
@@ -56,6 +61,24 @@ def _one_of(*choices: Any) -> Callable[[str, Any], None]:
     return check_choice
 
 
+def _count(low: int) -> Callable[[str, Any], None]:
+    def check_count(name: str, value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise TypeError(f"{name} must be an integer, not {value!r}")
+        if value < low:
+            raise ValueError(f"{name} must be at least {low}, not {value!r}")
+
+    return check_count
+
+
+def _optional(check_one: Check) -> Callable[[str, Any], None]:
+    def check_unless_none(name: str, value: Any) -> None:
+        if value is not None:
+            check_one(name, value)
+
+    return check_unless_none
+
+
 def _learning_rate(name: str, value: Any) -> None:
     if not callable(value):
         nonnegative(name, value)
@@ -66,6 +89,7 @@ nonnegative = _between(0.0)
 positive = _between(0.0, open_low=True)
 decay = _between(0.0, 1.0, open_high=True)
 flag = _one_of(False, True)
+three_decays = _each(decay, decay, decay)
 
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "lr": _learning_rate,
@@ -78,4 +102,13 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "eps": nonnegative,
     "amsgrad": _one_of(False, True, "uncorrected", "corrected"),
     "eps_hat": flag,
+    "decoupled": flag,
+    "beta": decay,
+    "alpha_warmup": _optional(_count(1)),
+    "beta3_warmup": _optional(_count(1)),
+    "initial_accumulator": nonnegative,
+    "r": finite,
+    "tolerance": _optional(nonnegative),
+    "warmup_steps": _count(0),
+    "weight_lr_power": nonnegative,
 }

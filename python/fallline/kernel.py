@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = [
     "Array",
     "Kernel",
     "absolute",
+    "choose",
     "kernel",
     "l2",
     "maximum",
@@ -56,6 +58,11 @@ def minimum(a: Array, b: Array) -> Array:
     return where(a < b, a, b)
 
 
+def choose(flag: Array, yes: Array, no: Array) -> Array:
+    """For switches that are on in some steps only: `flag` is a coefficient, 0 or 1."""
+    return where(flag != 0, yes, no)
+
+
 def l2(g: Array, p: Array, weight_decay: Array) -> Array:
     """Gradient plus L2 term; without decay g untouched, so that a masked (infinite) p stays."""
     return where(weight_decay != 0, g + weight_decay * p, g)
@@ -73,8 +80,8 @@ class Kernel:
         ``update(p, g, *slots, c)``, returning the new ``(p, *slots, *sums)``.
     slots
         Names of the state arrays, as torch.optim names them.
-    coefficients
-        Named tuple of the step's numbers; fields in the order of the C++ declaration.
+    fields
+        Names of the step's coefficients, in the order of the C++ declaration.
     sums
         How many values per element the rule wants summed over its tensors.
     """
@@ -82,8 +89,13 @@ class Kernel:
     name: str
     update: Callable[..., Any]
     slots: tuple[str, ...]
-    coefficients: type[Any]
+    fields: tuple[str, ...]
     sums: int = 0
+
+    @cached_property
+    def coefficients(self) -> Any:
+        """Named tuple of the fields; made when first needed, as sixty cost 15 ms at import."""
+        return namedtuple(f"{self.name}_coefficients", self.fields)
 
     def __reduce__(self) -> tuple[Callable[[str], Kernel], tuple[str]]:
         """Pickled by name: a kernel is one of the registered ones."""
@@ -98,15 +110,12 @@ def find_kernel(name: str) -> Kernel:
     return KERNELS[name]
 
 
-def kernel(
-    *slots: str, coefficients: str, sums: int = 0
-) -> Callable[[Callable[..., Any]], Kernel]:
+def kernel(*slots: str, coefficients: str, sums: int = 0) -> Callable[[Callable[..., Any]], Kernel]:
     """Register the decorated formula as a :class:`Kernel` under its own name."""
 
     def decorate(update: Callable[..., Any]) -> Kernel:
         name = update.__name__
-        fields = namedtuple(f"{name}_coefficients", coefficients)  # type: ignore[misc]
-        KERNELS[name] = Kernel(name, update, slots, fields, sums)
+        KERNELS[name] = Kernel(name, update, slots, tuple(coefficients.split()), sums)
         return KERNELS[name]
 
     return decorate

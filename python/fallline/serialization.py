@@ -105,7 +105,9 @@ def load(path: str | os.PathLike[str], optimizer: Optimizer) -> None:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(f"{os.fspath(path)!r} is damaged or no safetensors file: {error}") from None
+        raise ValueError(
+            f"{os.fspath(path)!r} is damaged or no safetensors file: {error}"
+        ) from None
     loaded = _state_dict(os.fspath(path), metadata, arrays, optimizer)
     optimizer.load_state_dict(loaded)
 

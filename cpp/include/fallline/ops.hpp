@@ -27,6 +27,12 @@ inline T sign(T x) {
   return x > T(0) ? T(1) : (x < T(0) ? T(-1) : T(0));
 }
 
+// For switches that are on in some steps only: `flag` is a coefficient, 0 or 1.
+template <class T>
+inline T choose(T flag, T yes, T no) {
+  return flag != T(0) ? yes : no;
+}
+
 // L2 regularization. Without decay g passes untouched, so that an infinite parameter (a mask) with
 // a zero gradient stays what it is instead of becoming 0 · ∞ = NaN.
 template <class T>

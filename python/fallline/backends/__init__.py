@@ -62,7 +62,8 @@ class Backend(Protocol):
 
 
 def _module(name: str) -> Backend:
-    return import_module(f"{__name__}.{name}")  # type: ignore[return-value]
+    module: Backend = import_module(f"{__name__}.{name}")
+    return module
 
 
 def backends() -> tuple[str, ...]:

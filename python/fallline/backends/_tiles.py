@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ from . import Work
 
 TILE = 1024  # cpp/include/fallline/types.hpp
 LANES = 32  # cpp/include/fallline/reduce.hpp
-BLOCK = 64 * TILE  # what NumPy works on at a time: four float32 streams of it stay in L2
 MAX_SUMS = 2
 
-# apply(kernel, p, g, slots, c) updates p and slots in place and returns the rule's sum terms.
-Apply = Callable[[Kernel, Array, Array, tuple[Array, ...], Any], tuple[Array, ...]]
+# apply(kernel, p, g, slots, c) updates p and slots in place; it returns whether a gradient is not
+# finite, and the terms of the rule's sums.
+Apply = Callable[[Kernel, Array, Array, tuple[Array, ...], Any], tuple[bool, tuple[Array, ...]]]
 
 
 def tile_sums(x: Array) -> Array:
@@ -56,6 +57,8 @@ class TileBinding:
         One kernel over one block.
     runner
         ``runner(jobs, threads)`` calls every job; they are independent.
+    block
+        Elements of a job, a multiple of the tile.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class TileBinding:
         cohorts: Sequence[int],
         apply: Apply,
         runner: Callable[[list[Callable[[], None]], int], None],
+        block: int,
     ) -> None:
         self._params = params
         self._flat = [p.reshape(-1) for p in params]
@@ -72,6 +76,7 @@ class TileBinding:
         self._cohorts = cohorts
         self._apply = apply
         self._runner = runner
+        self._block = block
         self._grads: list[Array | None] = []
 
     def accept(self, grads: list[Any]) -> bool:
@@ -102,8 +107,8 @@ class TileBinding:
         with np.errstate(all="ignore"):
             for i, grad in self._present():
                 dtype = compute_dtype(self._params[i].dtype)
-                for start in range(0, grad.size, BLOCK):
-                    g = _load(grad[start : start + BLOCK], dtype, scale)
+                for start in range(0, grad.size, self._block):
+                    g = _load(grad[start : start + self._block], dtype, scale)
                     if first_nonfinite < 0 and not np.isfinite(g).all():
                         first_nonfinite = i
                     wide = g.astype(np.float64)
@@ -125,48 +130,46 @@ class TileBinding:
         for i, grad in self._present():
             share = work[self._cohorts[i]]
             assert share is not None
-            kernel, factor, values = share
+            kernel, _, values = share
             dtype = compute_dtype(self._params[i].dtype)
             c = kernel.coefficients(*map(dtype.type, values))
-            for start in range(0, grad.size, BLOCK):
-                jobs.append(self._job(i, start, kernel, factor, c, watch, bad, terms[i]))
+            jobs += [
+                partial(
+                    self._job, i, grad[start : start + self._block], start, share, c, bad, terms[i]
+                )
+                for start in range(0, grad.size, self._block)
+            ]
         with shielded():
             self._runner(jobs, threads)
             progress[0] = pending
         if sums is not None:
             sums[:] = self._totals(len(work), terms)
-        return min(bad, default=-1)
+        return min(bad, default=-1) if watch else -1
 
+    @np.errstate(all="ignore")  # here, as a pool's thread does not inherit it
     def _job(
         self,
         i: int,
+        grad: Array,
         start: int,
-        kernel: Kernel,
-        factor: float,
+        share: tuple[Kernel, float, Any],
         c: Any,
-        watch: bool,
         bad: list[int],
         terms: dict[int, Array],
-    ) -> Callable[[], None]:
-        @np.errstate(all="ignore")  # here, as a pool's thread does not inherit it
-        def job() -> None:
-            block = slice(start, start + BLOCK)
-            home = self._flat[i][block]
-            dtype = compute_dtype(home.dtype)
-            grad = self._grads[i]
-            assert grad is not None
-            g = _load(grad[block], dtype, factor)
-            p = home if home.dtype == dtype else home.astype(dtype)
-            slots = tuple(s[block] for s in self._slots[i])
-            extra = self._apply(kernel, p, g, slots, c)
-            if p is not home:
-                home[...] = p.astype(home.dtype)
-            if watch and not np.isfinite(g).all():
-                bad.append(i)
-            if extra:
-                terms[start] = np.stack([tile_sums(x.astype(np.float64)) for x in extra])
-
-        return job
+    ) -> None:
+        kernel, factor, _ = share
+        block = slice(start, start + grad.size)
+        home = self._flat[i][block]
+        dtype = compute_dtype(home.dtype)
+        g = _load(grad, dtype, factor)
+        p = home if home.dtype == dtype else home.astype(dtype)
+        nonfinite, own = self._apply(kernel, p, g, tuple(s[block] for s in self._slots[i]), c)
+        if p is not home:
+            home[...] = p.astype(home.dtype)
+        if nonfinite:
+            bad.append(i)
+        if own:
+            terms[start] = np.stack([tile_sums(x.astype(np.float64)) for x in own])
 
     def _totals(self, cohorts: int, terms: list[dict[int, Array]]) -> list[float]:
         totals = []
@@ -178,9 +181,7 @@ class TileBinding:
                 for start in sorted(t)
             ]
             joined = np.concatenate(own, axis=1) if own else np.zeros((0, 0))
-            totals += [
-                tree_sum(joined[s]) if s < len(joined) else 0.0 for s in range(MAX_SUMS)
-            ]
+            totals += [tree_sum(joined[s]) if s < len(joined) else 0.0 for s in range(MAX_SUMS)]
         return totals
 
 

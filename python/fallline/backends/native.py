@@ -32,4 +32,5 @@ def why_not() -> str | None:
 
 def bind(params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]) -> Binding:
     """Keep the addresses in C++, where a step is one call."""
-    return _core.Tensors(params, slots, list(cohorts))
+    tensors: Binding = _core.Tensors(params, slots, list(cohorts))
+    return tensors

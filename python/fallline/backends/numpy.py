@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from .._types import Array
 from ..kernel import Kernel
-from ._tiles import TileBinding
+from ._tiles import TILE, TileBinding
 
 NAME = "numpy"
+
+BLOCK = 64 * TILE  # four float32 streams and their temporaries stay in L2
 
 
 def why_not() -> str | None:
@@ -19,11 +23,11 @@ def why_not() -> str | None:
 
 def _apply(
     kernel: Kernel, p: Array, g: Array, slots: tuple[Array, ...], c: Any
-) -> tuple[Array, ...]:
+) -> tuple[bool, tuple[Array, ...]]:
     outputs = kernel.update(p, g, *slots, c)
-    for array, new in zip((p, *slots), outputs, strict=False):
+    for array, new in zip((p, *slots), outputs, strict=False):  # the rest are sums
         array[...] = new
-    return tuple(outputs[1 + len(slots) :])
+    return not np.isfinite(g).all(), outputs[1 + len(slots) :]
 
 
 def _run(jobs: list[Callable[[], None]], threads: int) -> None:
@@ -35,4 +39,4 @@ def bind(
     params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]
 ) -> TileBinding:
     """Bind arrays to this backend."""
-    return TileBinding(params, slots, cohorts, _apply, _run)
+    return TileBinding(params, slots, cohorts, _apply, _run, BLOCK)

@@ -5,6 +5,15 @@ from . import elementwise as elementwise
 # isort: off
 from .sgd import SGD as SGD
 from .adam import Adam as Adam, AdamW as AdamW
+from .yogi import Yogi as Yogi
+from .lion import Lion as Lion
+from .signum import Signum as Signum
+from .adabelief import AdaBelief as AdaBelief
+from .adan import Adan as Adan
+from .ademamix import AdEMAMix as AdEMAMix
+from .schedule_free import ScheduleFreeAdamW as ScheduleFreeAdamW
+from .schedule_free import ScheduleFreeSGD as ScheduleFreeSGD
+from .swats import SWATS as SWATS
 # isort: on
 
 from ..optimizer import Optimizer

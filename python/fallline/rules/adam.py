@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import sqrt as root
 
 from .._types import Group, LearningRate, Params
-from ..optimizer import Optimizer, State
 from ..kernel import Array, Kernel, kernel, l2, maximum, sqrt
+from ..optimizer import Optimizer, State
 
 __all__ = ["Adam", "AdamW", "adam", "adam_amsgrad"]
 

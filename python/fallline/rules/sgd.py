@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .._types import Group, LearningRate, Params
-from ..optimizer import Optimizer, State
 from ..kernel import Array, Kernel, kernel, l2
+from ..optimizer import Optimizer, State
 
 __all__ = ["SGD", "sgd", "sgd_momentum", "sgd_nesterov"]
 
