@@ -55,10 +55,10 @@ bool has(unsigned word, std::initializer_list<int> bits) {
 // Bits as in the Intel SDM, volume 2, CPUID.
 bool x86_64_v3() {
   const unsigned c1 = cpuid(1).c;
-  return has(c1, {12, 22, 27, 28, 29})            // FMA MOVBE OSXSAVE AVX F16C
-         && (saved_state() & 0x6u) == 0x6u        // xmm, ymm
-         && has(cpuid(7).b, {3, 5, 8})            // BMI1 AVX2 BMI2
-         && has(cpuid(0x80000001u).c, {5});       // LZCNT
+  return has(c1, {12, 22, 27, 28, 29})       // FMA MOVBE OSXSAVE AVX F16C
+         && (saved_state() & 0x6u) == 0x6u   // xmm, ymm
+         && has(cpuid(7).b, {3, 5, 8})       // BMI1 AVX2 BMI2
+         && has(cpuid(0x80000001u).c, {5});  // LZCNT
 }
 
 bool x86_64_v4() {

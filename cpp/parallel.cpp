@@ -88,8 +88,8 @@ void total_sums(std::span<const Tensor> tensors, const Layout& layout,
       double* end = workspace;
       for (std::size_t i = 0; i < tensors.size(); ++i)
         if (tensors[i].cohort == c)
-          end = std::copy(tile_sums + layout.tiles_before(i), tile_sums + layout.tiles_before(i + 1),
-                          end);
+          end = std::copy(tile_sums + layout.tiles_before(i),
+                          tile_sums + layout.tiles_before(i + 1), end);
       sums[c * max_sums + s] = tree_sum({workspace, end});
     }
 }
@@ -126,21 +126,24 @@ Layout::Position Layout::part(std::span<const Tensor> tensors, std::size_t k,
 std::size_t update(const KernelTable& kernels, std::span<const Tensor> tensors,
                    std::span<const Cohort> cohorts, const Layout& layout, int threads,
                    std::vector<double>& partials, std::span<double> sums) {
-  const auto rule_sums = [&](const Tensor& t) { return kernels.rules[cohorts[t.cohort].rule].sums; };
+  const auto rule_sums = [&](const Tensor& t) {
+    return kernels.rules[cohorts[t.cohort].rule].sums;
+  };
   const bool summing = !sums.empty();
   if (summing) partials.assign(layout.tiles() * (max_sums + 1), 0.0);
 
   std::atomic<std::size_t> first_nonfinite{no_tensor};
-  for_each_tile(tensors, layout, threads, [&](std::size_t i, std::size_t begin, std::size_t n,
-                                              std::size_t tile, Scratch& scratch) {
-    double tile_sums[max_sums];
-    const Cohort& cohort = cohorts[tensors[i].cohort];
-    if (kernels.update(tensors[i], cohort, begin, n, scratch, tile_sums))
-      keep_smallest(first_nonfinite, i);
-    if (summing)
-      for (int s = 0; s < rule_sums(tensors[i]); ++s)
-        partials[std::size_t(s) * layout.tiles() + tile] = tile_sums[s];
-  });
+  for_each_tile(
+      tensors, layout, threads,
+      [&](std::size_t i, std::size_t begin, std::size_t n, std::size_t tile, Scratch& scratch) {
+        double tile_sums[max_sums];
+        const Cohort& cohort = cohorts[tensors[i].cohort];
+        if (kernels.update(tensors[i], cohort, begin, n, scratch, tile_sums))
+          keep_smallest(first_nonfinite, i);
+        if (summing)
+          for (int s = 0; s < rule_sums(tensors[i]); ++s)
+            partials[std::size_t(s) * layout.tiles() + tile] = tile_sums[s];
+      });
 
   if (summing) total_sums(tensors, layout, partials, sums);
   return first_nonfinite;
@@ -150,12 +153,13 @@ SumSquares sum_squares(const KernelTable& kernels, std::span<const Tensor> tenso
                        const Layout& layout, int threads, std::vector<double>& partials) {
   partials.resize(layout.tiles());
   std::atomic<std::size_t> first_nonfinite{no_tensor};
-  for_each_tile(tensors, layout, threads, [&](std::size_t i, std::size_t begin, std::size_t n,
-                                              std::size_t tile, Scratch& scratch) {
-    bool finite = true;
-    partials[tile] = kernels.sum_squares(tensors[i], factor, begin, n, scratch, &finite);
-    if (!finite) keep_smallest(first_nonfinite, i);
-  });
+  for_each_tile(
+      tensors, layout, threads,
+      [&](std::size_t i, std::size_t begin, std::size_t n, std::size_t tile, Scratch& scratch) {
+        bool finite = true;
+        partials[tile] = kernels.sum_squares(tensors[i], factor, begin, n, scratch, &finite);
+        if (!finite) keep_smallest(first_nonfinite, i);
+      });
   return {tree_sum(partials), first_nonfinite};
 }
 

@@ -25,9 +25,15 @@ bool find_dtype(const py::array& array, DType& found) {
   using api = py::detail::npy_api;
   constexpr int float16 = 23;
   switch (dtype.num()) {
-    case api::NPY_FLOAT_: found = DType::f32; break;
-    case api::NPY_DOUBLE_: found = DType::f64; break;
-    case float16: found = DType::f16; break;
+    case api::NPY_FLOAT_:
+      found = DType::f32;
+      break;
+    case api::NPY_DOUBLE_:
+      found = DType::f64;
+      break;
+    case float16:
+      found = DType::f16;
+      break;
     default:
       if (!is_bfloat16(dtype)) return false;
       found = DType::bf16;
@@ -72,8 +78,9 @@ Tensors::Tensors(const py::list& params, const py::list& slots,
 
 bool Tensors::overlaps(const char* begin, std::size_t bytes) const {
   if (bytes == 0) return false;
-  const auto after = std::lower_bound(written_.begin(), written_.end(), begin + bytes,
-                                      [](const Range& r, const char* end) { return r.begin < end; });
+  const auto after =
+      std::lower_bound(written_.begin(), written_.end(), begin + bytes,
+                       [](const Range& r, const char* end) { return r.begin < end; });
   // Written ranges do not overlap one another, so the last that begins before our end decides.
   return after != written_.begin() && std::prev(after)->end > begin;
 }
@@ -119,8 +126,8 @@ void Tensors::bind(const py::list& grads) {
 
 std::pair<double, py::ssize_t> Tensors::sum_squares(double scale, int threads) {
   const py::gil_scoped_release release;
-  const SumSquares sum = fallline::sum_squares(active_kernels(), tensors_, scale, layout_, threads,
-                                               partials_);
+  const SumSquares sum =
+      fallline::sum_squares(active_kernels(), tensors_, scale, layout_, threads, partials_);
   return {sum.total, static_cast<py::ssize_t>(sum.first_nonfinite)};
 }
 
@@ -163,8 +170,8 @@ py::ssize_t Tensors::update(const py::tuple& work, bool watch, int threads, py::
   std::size_t first_nonfinite = no_tensor;
   {
     const py::gil_scoped_release release;
-    first_nonfinite = fallline::update(active_kernels(), tensors_, cohorts_, layout_, threads,
-                                       partials_, totals);
+    first_nonfinite =
+        fallline::update(active_kernels(), tensors_, cohorts_, layout_, threads, partials_, totals);
   }
   progress[0] = pending;
   if (!sums.is_none()) {

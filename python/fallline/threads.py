@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from . import _cgroup
+
 _threads: int | None = None
 
 
@@ -80,25 +82,9 @@ def available_cpus() -> int:
 
 def _cgroup_quota(root: Path) -> float | None:
     """CPUs that the cgroup's quota amounts to, the tightest of all levels; None without one."""
-    quotas: list[float] = []
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":  # version 2
-            base, read = root / "sys/fs/cgroup", _quota_v2
-        elif "cpu" in controllers.split(","):
-            base, read = root / "sys/fs/cgroup/cpu", _quota_v1
-        else:
-            continue
-        relative = Path(path.lstrip("/"))
-        for level in (relative, *relative.parents):
-            quota = read(base / level)
-            if quota is not None:
-                quotas.append(quota)
-    return min(quotas, default=None)
+    read = {1: _quota_v1, 2: _quota_v2}
+    quotas = [read[version](folder) for version, folder in _cgroup.folders("cpu", root)]
+    return min((quota for quota in quotas if quota is not None), default=None)
 
 
 def _quota_v2(folder: Path) -> float | None:

@@ -2,11 +2,11 @@
 // that naming a header there is all it takes. Included inside a per-ISA anonymous namespace.
 
 // A rule's coefficients, in the order in which Python passes them, as members of C<T>.
-#define FALLLINE_COEFFICIENTS(...)                         \
-  template <class T>                                       \
-  struct C {                                               \
-    T __VA_ARGS__;                                         \
-  };                                                       \
+#define FALLLINE_COEFFICIENTS(...) \
+  template <class T>               \
+  struct C {                       \
+    T __VA_ARGS__;                 \
+  };                               \
   static constexpr const char* coefficients = #__VA_ARGS__;
 
 template <int index>
@@ -28,6 +28,8 @@ inline constexpr int rule_count = __COUNTER__ - first_rule;
 // Partial sums a rule reports beside its update; most report none.
 template <class R>
 constexpr int sums_of() {
-  if constexpr (requires { R::sums; }) return R::sums;
-  else return 0;
+  if constexpr (requires { R::sums; })
+    return R::sums;
+  else
+    return 0;
 }

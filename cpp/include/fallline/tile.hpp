@@ -117,8 +117,7 @@ bool update_tile(const Tensor& t, const Cohort& cohort, std::size_t begin, std::
   T* slots[max_slots + max_sums];
   for (int i = 0; i < rule.slots; ++i)
     slots[i] = static_cast<T*>(at(t.slots[i], Compute<T>::type, begin));
-  for (int i = 0; i < rule.sums; ++i)
-    slots[rule.slots + i] = reinterpret_cast<T*>(scratch.sums[i]);
+  for (int i = 0; i < rule.sums; ++i) slots[rule.slots + i] = reinterpret_cast<T*>(scratch.sums[i]);
 
   const bool nonfinite = rule.apply(n, p, g, slots, Compute<T>::coefficients(cohort));
 

@@ -141,9 +141,9 @@ class TileBinding:
             ]
         with shielded():
             self._runner(jobs, threads)
+            if sums is not None:
+                sums[:] = self._totals(len(work), terms)
             progress[0] = pending
-        if sums is not None:
-            sums[:] = self._totals(len(work), terms)
         return min(bad, default=-1) if watch else -1
 
     @np.errstate(all="ignore")  # here, as a pool's thread does not inherit it
@@ -171,6 +171,7 @@ class TileBinding:
         if own:
             terms[start] = np.stack([tile_sums(x.astype(np.float64)) for x in own])
 
+    @np.errstate(all="ignore")
     def _totals(self, cohorts: int, terms: list[dict[int, Array]]) -> list[float]:
         totals = []
         for c in range(cohorts):

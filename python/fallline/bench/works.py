@@ -114,7 +114,7 @@ def works() -> dict[str, Work | Training]:
             peers=("torch fused", "optax"),
         ),
         *(_rule_work(rule, ("torch fastest",)) for rule in rules.optimizers()),
-        Training("train-1024", "whole iteration, MLP 784-1024-1024-10, batch 64", 1024),
-        Training("train-2048", "whole iteration, MLP 784-2048-2048-10, batch 64", 2048),
+        Training("train-1024", "training, MLP 784-1024-1024-10", 1024),
+        Training("train-2048", "training, MLP 784-2048-2048-10", 2048),
     ]
     return {work.name: work for work in table}

@@ -1,0 +1,42 @@
+"""The C++ core: src/module.cpp."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ._types import Array
+from .backends import Work
+
+openmp: int
+"""Version of OpenMP (201511 is 4.5); 0 where the core was built without."""
+
+compiler: str
+tile_size: int
+
+def isas() -> list[tuple[str, bool]]:
+    """(name, usable here) of every ISA built, best last."""
+
+def active_isa() -> str: ...
+def activate(isa: str) -> bool:
+    """Use the kernels of this ISA; False, and no change, where they are not usable here."""
+
+def rules() -> list[tuple[str, str, int, int]]:
+    """(name, coefficients, slots, sums) of every rule."""
+
+class Tensors:
+    """A :class:`fallline.backends.Binding`."""
+
+    def __init__(
+        self, params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]
+    ) -> None: ...
+    def accept(self, grads: list[Any]) -> bool: ...
+    def bind(self, grads: list[Array | None]) -> None: ...
+    def sum_squares(self, scale: float, threads: int) -> tuple[float, int]: ...
+    def update(
+        self,
+        work: Work,
+        watch: bool,
+        threads: int,
+        progress: list[Any],
+        pending: Any,
+        sums: list[float] | None,
+    ) -> int: ...

@@ -1,0 +1,51 @@
+"""Interleaved runs: every contestant takes a turn in every round."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+from .contestants import Contestant
+
+TURN = 3e-3  # seconds a turn lasts at least: long against a clock tick, short against drift
+
+
+def _timed(contestant: Contestant, calls: int) -> float:
+    begin = perf_counter()
+    contestant.run(calls)
+    return (perf_counter() - begin) / calls
+
+
+def seconds_a_step(contestant: Contestant) -> float:
+    """A rough time, after a warm-up."""
+    contestant.run(2)
+    return min(_timed(contestant, 1) for _ in range(3))
+
+
+def race(
+    contestants: Sequence[Contestant],
+    rounds: int,
+    turn: float = TURN,
+    tell: Callable[[], object] = lambda: None,
+) -> dict[str, list[float]]:
+    """Seconds a step of each contestant in each round.
+
+    A turn is one step that is not timed, which brings the contestant's own data and threads back,
+    and then as many as last `turn` seconds. Times of one round belong together: only their ratios are
+    taken, so that what slows the machine for a while slows both sides.
+    """
+    calls = [max(1, round(turn / seconds_a_step(c))) for c in contestants]
+    seconds: dict[str, list[float]] = {c.name: [] for c in contestants}
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for _ in range(rounds):
+            for contestant, count in zip(contestants, calls, strict=True):
+                contestant.run(1)
+                seconds[contestant.name].append(_timed(contestant, count))
+            tell()
+    finally:
+        if collecting:
+            gc.enable()
+    return seconds

@@ -1,0 +1,61 @@
+"""A work from its arrays to its entry in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from . import check, training
+from .contestants import BOUND, OURS, Contestant, UnavailableError, memory_bound, ours
+from .measure import TURN, race
+from .peers import PEERS
+from .report import Entry
+from .works import Data, Training, Work
+
+
+def run(
+    work: Work | Training,
+    rounds: int,
+    turn: float = TURN,
+    tell: Callable[[], object] = lambda: None,
+) -> Entry:
+    """Measure a work against its peers, and check the results."""
+    if isinstance(work, Training):
+        return _run_training(work, rounds, turn, tell)
+    data = Data.of(work)
+    contestants, skipped = line_up(work, data, work.peers)
+    seconds = race(contestants, rounds, turn, tell)
+    check.check(work, data, contestants)
+    size = contestants[0].bytes
+    for bound in (c for c in contestants if c.name == BOUND):
+        # The same bytes: a rule may have more streams than the largest kernel of streams.
+        seconds[BOUND] = [t * size / bound.bytes for t in seconds[BOUND]]
+    details = {c.name: c.detail for c in contestants if c.detail}
+    return Entry(work.name, work.title, size, seconds, details, skipped)
+
+
+def line_up(
+    work: Work, data: Data, peers: Collection[str]
+) -> tuple[list[Contestant], dict[str, str]]:
+    """Our step, the memory bound and the peers; and why some peers are missing."""
+    contestants = [ours(work, data)]
+    skipped: dict[str, str] = {}
+    builders: dict[str, Any] = {BOUND: memory_bound, **{name: PEERS[name] for name in peers}}
+    for name, build in builders.items():
+        try:
+            contestants.append(build(work, data))
+        except UnavailableError as reason:
+            skipped[name] = str(reason)
+    return contestants, skipped
+
+
+def _run_training(work: Training, rounds: int, turn: float, tell: Callable[[], object]) -> Entry:
+    try:
+        trainees = training.contestants(work)
+    except UnavailableError as reason:
+        return Entry(
+            work.name, work.title, 0.0, {}, {}, dict.fromkeys((OURS, *work.peers), str(reason))
+        )
+    seconds = race(trainees, rounds, turn, tell)
+    training.check(work, trainees)
+    return Entry(work.name, work.title, 0.0, seconds, {}, {})
