@@ -10,6 +10,7 @@
 namespace fallline::python {
 namespace {
 
+constexpr signed char unknown = -1;
 constexpr int aligned_c_array =
     py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
 
@@ -74,6 +75,7 @@ Tensors::Tensors(const py::list& params, const py::list& slots,
             [](const Range& a, const Range& b) { return a.begin < b.begin; });
   cohorts_.resize(cohorts.empty() ? 0 : *std::max_element(cohorts.begin(), cohorts.end()) + 1);
   kernels_.resize(cohorts_.size());
+  taking_part_.resize(cohorts_.size());
 }
 
 bool Tensors::overlaps(const char* begin, std::size_t bytes) const {
@@ -97,31 +99,44 @@ bool Tensors::acceptable(py::handle grad, std::size_t i) {
 }
 
 void Tensors::set_grad(py::handle grad, std::size_t i) {
+  Tensor& tensor = tensors_[i];
+  tensor.grad = nullptr;
+  if (grad.is_none()) return;
   const auto array = py::reinterpret_borrow<py::array>(grad);
-  tensors_[i].grad = array.data();
-  find_dtype(array, tensors_[i].grad_type);
+  tensor.grad = array.data();
+  find_dtype(array, tensor.grad_type);
 }
 
-bool Tensors::accept(const py::list& grads) {
-  if (grads.size() != tensors_.size()) return false;
+py::object Tensors::accept(const py::list& grads) {
+  if (grads.size() != tensors_.size()) return py::bool_(false);
+  bool moved = false;  // a tensor joined or left since the last step
+  bool all = true;
+  std::fill(taking_part_.begin(), taking_part_.end(), unknown);
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     const py::handle grad = PyList_GET_ITEM(grads.ptr(), py::ssize_t(i));
-    if (!acceptable(grad, i)) return false;
+    const bool present = !grad.is_none();
+    signed char& cohort = taking_part_[tensors_[i].cohort];
+    if (cohort == unknown) cohort = present;
+    if (cohort != present || (present && !acceptable(grad, i))) {
+      stale_ = true;
+      return py::bool_(false);
+    }
+    moved |= present != (tensors_[i].grad != nullptr);
+    all &= present;
     set_grad(grad, i);
   }
-  if (!layout_has_all_) layout_.rebuild(tensors_);
-  layout_has_all_ = true;
-  return true;
+  if (moved || stale_) layout_.rebuild(tensors_);
+  stale_ = false;
+  if (all) return py::bool_(true);
+  py::list active;
+  for (const signed char cohort : taking_part_) active.append(cohort == 1);
+  return active;
 }
 
 void Tensors::bind(const py::list& grads) {
-  for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    const py::handle grad = grads[i];
-    tensors_[i].grad = nullptr;
-    if (!grad.is_none()) set_grad(grad, i);
-  }
+  for (std::size_t i = 0; i < tensors_.size(); ++i) set_grad(grads[i], i);
   layout_.rebuild(tensors_);
-  layout_has_all_ = false;
+  stale_ = false;
 }
 
 std::pair<double, py::ssize_t> Tensors::sum_squares(double scale, int threads) {

@@ -18,9 +18,10 @@ class Tensors {
 
   // Takes the addresses of the gradients. True when every one is plainly fine: a C-contiguous,
   // aligned array of a known type, of its parameter's shape, apart from all parameters and states.
-  // What is wrong with the others is for Python to say, which has one place for such messages.
-  bool accept(const py::list& grads);
-  // As accept(), for gradients that Python has found good; None sits this step out.
+  // Where whole cohorts have None, a list that says which take part. False otherwise: what is wrong
+  // is for Python to say, which has one place for such messages.
+  py::object accept(const py::list& grads);
+  // Takes the addresses of gradients that Python has found good; None sits this step out.
   void bind(const py::list& grads);
 
   std::pair<double, py::ssize_t> sum_squares(double scale, int threads);
@@ -49,7 +50,8 @@ class Tensors {
   std::vector<py::object> kernels_;  // whose index is in the cohort
   std::vector<double> partials_;
   Layout layout_;
-  bool layout_has_all_ = false;  // laid out with every tensor taking part
+  bool stale_ = true;                     // the layout is not that of the gradients bound
+  std::vector<signed char> taking_part_;  // by cohort: 1, 0, or not seen yet
 };
 
 }  // namespace fallline::python

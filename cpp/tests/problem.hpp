@@ -111,16 +111,15 @@ inline std::uint64_t hash_name(std::string_view name) {
   return h;
 }
 
-// One rule's coefficients in step t: mostly in [1/4, 3/4), now and then 0 or 1, which switch
-// branches.
-inline Cohort make_cohort(const RuleInfo& rule, int index, int t) {
+// One rule's coefficients in step t: in [1/4, 3/4), or half of them 0 or 1, which switch branches.
+inline Cohort make_cohort(const RuleInfo& rule, int index, int t, bool switches) {
   Cohort cohort{};
   cohort.rule = index;
   cohort.factor = t % 2 == 0 ? 1.0 : -0.75;
   for (int i = 0; i < coefficient_count(rule); ++i) {
     const std::uint64_t h = hash(hash_name(rule.name) + std::uint64_t(64 * t + i));
     const double x = 0.25 + std::ldexp(double(h >> 11), -54);
-    cohort.f64[i] = h % 8 == 0 ? 0.0 : h % 8 == 1 ? 1.0 : x;
+    cohort.f64[i] = switches && h % 2 == 0 ? double(h / 2 % 2) : x;
     cohort.f32[i] = static_cast<float>(cohort.f64[i]);
   }
   return cohort;
@@ -142,20 +141,12 @@ class Problem {
     }
   }
 
+  // Switched coefficients may leave nothing but NaN, so they get a copy of their own.
   void step(const KernelTable& kernels, int threads) {
-    const Cohort cohort = make_cohort(rule_, index_, t_);
-    std::vector<Tensor> tensors = bind(grads_[t_ % 2]);
-    Layout layout;
-    layout.rebuild(tensors);
-    std::vector<double> totals(rule_.sums > 0 ? max_sums : 0);
-    const SumSquares norm = sum_squares(kernels, tensors, cohort.factor, layout, threads, partials_);
-    const std::size_t bad =
-        update(kernels, tensors, {&cohort, 1}, layout, threads, partials_, totals);
-    results_.add(norm.total);
-    results_.add(std::uint64_t{norm.first_nonfinite});
-    results_.add(std::uint64_t{bad});
-    for (int s = 0; s < rule_.sums; ++s) results_.add(totals[std::size_t(s)]);
-    ++t_;
+    Problem switched = *this;
+    switched.advance(kernels, threads, true);
+    results_.add(switched.checksum());
+    advance(kernels, threads, false);
   }
 
   // Of everything written and returned so far.
@@ -181,6 +172,22 @@ class Problem {
   }
 
  private:
+  void advance(const KernelTable& kernels, int threads, bool switches) {
+    const Cohort cohort = make_cohort(rule_, index_, t_, switches);
+    std::vector<Tensor> tensors = bind(grads_[t_ % 2]);
+    Layout layout;
+    layout.rebuild(tensors);
+    std::vector<double> totals(rule_.sums > 0 ? max_sums : 0);
+    const SumSquares norm = sum_squares(kernels, tensors, cohort.factor, layout, threads, partials_);
+    const std::size_t bad =
+        update(kernels, tensors, {&cohort, 1}, layout, threads, partials_, totals);
+    results_.add(norm.total);
+    results_.add(std::uint64_t{norm.first_nonfinite});
+    results_.add(std::uint64_t{bad});
+    for (int s = 0; s < rule_.sums; ++s) results_.add(totals[std::size_t(s)]);
+    ++t_;
+  }
+
   std::vector<Tensor> bind(const std::vector<Buffer>& grads) {
     std::vector<Tensor> tensors;
     std::size_t next = 0;

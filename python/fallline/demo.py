@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -112,12 +111,12 @@ class Recipe:
 
 
 RECIPES = (
-    Recipe("SGD", "SGD", {"lr": 0.1}),
-    Recipe("SGD, momentum", "SGD", {"lr": 0.05, "momentum": 0.9}),
-    Recipe("RMSprop", "RMSprop", {"lr": 1e-3}),
-    Recipe("Adam", "Adam", {"lr": 2e-3}),
-    Recipe("AdamW", "AdamW", {"lr": 2e-3, "weight_decay": 0.1}),
-    Recipe("Lion", "Lion", {"lr": 5e-4, "weight_decay": 0.1}),
+    Recipe("SGD", "SGD", {"lr": 0.3}),
+    Recipe("SGD, momentum", "SGD", {"lr": 0.1, "momentum": 0.9}),
+    Recipe("RMSprop", "RMSprop", {"lr": 3e-3}),
+    Recipe("Adam", "Adam", {"lr": 5e-3}),
+    Recipe("AdamW", "AdamW", {"lr": 5e-3, "weight_decay": 0.1}),
+    Recipe("Lion", "Lion", {"lr": 1e-3, "weight_decay": 0.1}),
 )
 
 
@@ -149,3 +148,80 @@ def fit(
         losses.append(loss(params, data.X, data.y))
         tell()
     return Fit(recipe, losses, accuracy(params, data.X_test, data.y_test), seconds)
+
+
+# ---- a large update on every backend -----------------------------------------------------------
+
+STEPS = 4  # the first brings the state's pages and is not timed
+BYTES = 28  # AdamW moves a parameter, its gradient and two states in, all but the gradient out
+SHIFT = 16  # elements between the gradients of two steps, which are views of one array
+ARRAYS = 5  # float32 numbers a parameter takes: itself, gradient, two states, the first result
+
+
+@dataclass(frozen=True)
+class Update:
+    """A large AdamW update on one backend."""
+
+    backend: str
+    isa: str | None  # of the native backend
+    seconds: float  # a step, the median
+    different: int  # parameters whose bits differ from those of the first backend
+
+    def gb_per_second(self, n: int) -> float:
+        """Memory that had to be moved for `n` parameters, by time."""
+        return BYTES * n / self.seconds / 1e9
+
+
+def affordable(n: int) -> int:
+    """At most `n` parameters, and so few that half of the free memory suffices."""
+    free = available_memory()
+    return n if free is None else max(1, min(n, free // 2 // (4 * ARRAYS)))
+
+
+def places() -> list[tuple[str, str | None]]:
+    """Every backend usable here, the native one once for each instruction set."""
+    names = ((b, config.isas() if b == "native" else (None,)) for b in backends())
+    return [(backend, isa) for backend, isas in names for isa in isas]
+
+
+def updates(n: int, seed: int, tell: Callable[[], object] = lambda: None) -> Iterator[Update]:
+    """Take the same AdamW steps in all :func:`places`, one after the other."""
+    gradients = np.random.default_rng(seed).standard_normal(n + SHIFT * STEPS, np.float32)
+    params = np.empty(n, np.float32)
+    expected: Array | None = None
+    for backend, isa in places():
+        np.random.default_rng(seed).random(dtype=np.float32, out=params)
+        with _using(isa):
+            seconds = _update(params, gradients, backend, tell)
+        if expected is None:
+            expected = params.copy()
+        different = np.count_nonzero(params.view(np.uint32) != expected.view(np.uint32))
+        yield Update(backend, isa, seconds, int(different))
+
+
+def _update(params: Array, gradients: Array, backend: str, tell: Callable[[], object]) -> float:
+    """Seconds a step."""
+    small = np.ones(1, np.float32)
+    optimizers()["AdamW"](small, backend=backend).step(small.copy())  # Numba compiles
+    optimizer = optimizers()["AdamW"](params, backend=backend)
+    seconds = []
+    for k in range(STEPS):
+        grad = gradients[SHIFT * k :][: params.size]
+        begin = perf_counter()
+        optimizer.step(grad)
+        seconds.append(perf_counter() - begin)
+        tell()
+    return statistics.median(seconds[1:])
+
+
+@contextmanager
+def _using(isa: str | None) -> Iterator[None]:
+    """Run this instruction set's kernels, and then again those that ran before."""
+    before = config.get_isa()
+    if isa is not None:
+        config.set_isa(isa)
+    try:
+        yield
+    finally:
+        if before is not None:
+            config.set_isa(before)

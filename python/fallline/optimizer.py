@@ -101,7 +101,7 @@ class Optimizer:
         self._slots: list[dict[str, Array]] = []
         self._cohorts: list[Cohort] = []
         self._progress: list[Progress] = [Progress(0, ())]
-        self._partial = False  # the last step left some cohorts out
+        self._taking_part: bool | list[bool] = True
         hyperparameters.check(defaults, defaults, self.checks)
         groups, self._grouped = split_groups(params)
         for group in groups:
@@ -231,10 +231,10 @@ class Optimizer:
             self._ready()
             flat = self._flatten(grads)
             binding = self._binding
-            if not binding.accept(flat):
+            if not (taking_part := binding.accept(flat)):
                 binding = self._admit(flat)
-            elif self._partial:
-                self._all_active()
+            elif taking_part is not self._taking_part:
+                self._set_active(taking_part)
             _check_arguments(max_norm, scale, on_nonfinite)
             factor: float | None = float(scale)
             if max_norm is not None or on_nonfinite in ("raise", "skip"):
@@ -312,7 +312,6 @@ class Optimizer:
 
     def _split_cohorts(self, present: list[bool]) -> None:
         """Make every cohort take part as a whole or not at all."""
-        self._partial = True
         now = self._settled()
         cohorts: list[Cohort] = []
         progress: list[tuple[int, State]] = []
@@ -326,14 +325,14 @@ class Optimizer:
             self._cohorts = cohorts
             self._progress[0] = Progress(now.steps, tuple(progress))
             self._rebind()
-        else:
-            for cohort, new in zip(self._cohorts, cohorts, strict=True):
-                cohort.active = new.active
+        self._set_active([cohort.active for cohort in cohorts])
 
-    def _all_active(self) -> None:
-        for cohort in self._cohorts:
-            cohort.active = True
-        self._partial = False
+    def _set_active(self, taking_part: bool | list[bool]) -> None:
+        """Note which cohorts take part in the coming step: all (True), or those of the list."""
+        self._taking_part = taking_part
+        active = taking_part if isinstance(taking_part, list) else [True] * len(self._cohorts)
+        for cohort, own in zip(self._cohorts, active, strict=True):
+            cohort.active = own
 
     def _look_first(self, scale: float, max_norm: float | None, mode: str) -> float | None:
         """The factor for the gradients, after one read of them; None where the step is skipped."""

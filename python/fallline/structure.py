@@ -55,11 +55,14 @@ class Structure:
             raise TypeError(
                 f"{what} must be a mapping, like the parameters, not {type(value).__name__}"
             )
-        if len(value) != len(keys) or any(key not in value for key in keys):
-            missing = [key for key in keys if key not in value]
-            extra = [key for key in value if key not in keys]
-            raise ValueError(f"{what} does not match the parameters: {missing=}, {extra=}")
-        return [value[key] for key in keys]
+        if len(value) == len(keys):
+            try:
+                return [value[key] for key in keys]
+            except KeyError:
+                pass  # said below, with what else does not match
+        missing = [key for key in keys if key not in value]
+        extra = [key for key in value if key not in keys]
+        raise ValueError(f"{what} does not match the parameters: {missing=}, {extra=}")
 
 
 def _is_sequence(value: Any) -> bool:

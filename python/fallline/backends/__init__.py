@@ -23,8 +23,12 @@ Work = tuple[tuple[Kernel, float, tuple[float, ...]] | None, ...]
 class Binding(Protocol):
     """Parameters and states as one backend holds them."""
 
-    def accept(self, grads: list[Any]) -> bool:
-        """Bind gradients that are all present and plainly fine; False where one is not."""
+    def accept(self, grads: list[Any]) -> bool | list[bool]:
+        """Bind gradients if they are plainly fine, and say which cohorts take part.
+
+        True where all do, else a list with an entry per cohort; False where a gradient is not
+        plainly fine or a cohort is only partly there.
+        """
 
     def bind(self, grads: list[Array | None]) -> None:
         """Bind gradients that have been checked; None sits this step out."""

@@ -17,6 +17,7 @@ from . import Work
 TILE = 1024  # cpp/include/fallline/types.hpp
 LANES = 32  # cpp/include/fallline/reduce.hpp
 MAX_SUMS = 2
+STAGED = 64 * TILE  # elements of a job that needs temporary arrays: a few of these stay in L2
 
 # apply(kernel, p, g, slots, c) updates p and slots in place; it returns whether a gradient is not
 # finite, and the terms of the rule's sums.
@@ -58,7 +59,7 @@ class TileBinding:
     runner
         ``runner(jobs, threads)`` calls every job; they are independent.
     block
-        Elements of a job, a multiple of the tile.
+        Elements of a job, a multiple of the tile, where nothing has to be staged.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class TileBinding:
         self._block = block
         self._grads: list[Array | None] = []
 
-    def accept(self, grads: list[Any]) -> bool:
+    def accept(self, grads: list[Any]) -> bool | list[bool]:
         if len(grads) != len(self._params) or any(g is None for g in grads):
             return False
         try:
@@ -107,8 +108,8 @@ class TileBinding:
         with np.errstate(all="ignore"):
             for i, grad in self._present():
                 dtype = compute_dtype(self._params[i].dtype)
-                for start in range(0, grad.size, self._block):
-                    g = _load(grad[start : start + self._block], dtype, scale)
+                for start in range(0, grad.size, STAGED):
+                    g = _load(grad[start : start + STAGED], dtype, scale)
                     if first_nonfinite < 0 and not np.isfinite(g).all():
                         first_nonfinite = i
                     wide = g.astype(np.float64)
@@ -130,14 +131,14 @@ class TileBinding:
         for i, grad in self._present():
             share = work[self._cohorts[i]]
             assert share is not None
-            kernel, _, values = share
+            kernel, factor, values = share
             dtype = compute_dtype(self._params[i].dtype)
             c = kernel.coefficients(*map(dtype.type, values))
+            in_place = factor == 1.0 and grad.dtype == dtype == self._params[i].dtype
+            size = self._block if in_place and not kernel.sums else STAGED
             jobs += [
-                partial(
-                    self._job, i, grad[start : start + self._block], start, share, c, bad, terms[i]
-                )
-                for start in range(0, grad.size, self._block)
+                partial(self._job, i, grad[start : start + size], start, share, c, bad, terms[i])
+                for start in range(0, grad.size, size)
             ]
         with shielded():
             self._runner(jobs, threads)

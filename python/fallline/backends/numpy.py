@@ -9,11 +9,9 @@ import numpy as np
 
 from .._types import Array
 from ..kernel import Kernel
-from ._tiles import TILE, TileBinding
+from ._tiles import STAGED, TileBinding
 
 NAME = "numpy"
-
-BLOCK = 64 * TILE  # four float32 streams and their temporaries stay in L2
 
 
 def why_not() -> str | None:
@@ -39,4 +37,4 @@ def bind(
     params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]
 ) -> TileBinding:
     """Bind arrays to this backend."""
-    return TileBinding(params, slots, cohorts, _apply, _run, BLOCK)
+    return TileBinding(params, slots, cohorts, _apply, _run, STAGED)

@@ -32,8 +32,8 @@ def race(
     """Seconds a step of each contestant in each round.
 
     A turn is one step that is not timed, which brings the contestant's own data and threads back,
-    and then as many as last `turn` seconds. Times of one round belong together: only their ratios are
-    taken, so that what slows the machine for a while slows both sides.
+    and then as many as last `turn` seconds. Times of one round belong together: only their ratios
+    are taken, so that what slows the machine for a while slows both sides.
     """
     calls = [max(1, round(turn / seconds_a_step(c))) for c in contestants]
     seconds: dict[str, list[float]] = {c.name: [] for c in contestants}

@@ -60,6 +60,8 @@ class _ScheduleFree(Optimizer):
         ------
         RuntimeError
             Another thread is inside a step of this optimizer.
+        ValueError
+            A parameter has become read-only; nothing has been written.
         """
         self._switch(training=True)
 
@@ -70,6 +72,8 @@ class _ScheduleFree(Optimizer):
         ------
         RuntimeError
             Another thread is inside a step of this optimizer.
+        ValueError
+            A parameter has become read-only; nothing has been written.
         """
         self._switch(training=False)
 
