@@ -60,6 +60,8 @@ class TileBinding:
         ``runner(jobs, threads)`` calls every job; they are independent.
     block
         Elements of a job, a multiple of the tile, where nothing has to be staged.
+    tile_sums
+        The canonical sums of the tiles of a flat float64 array.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class TileBinding:
         apply: Apply,
         runner: Callable[[list[Callable[[], None]], int], None],
         block: int,
+        tile_sums: Callable[[Array], Array] = tile_sums,
     ) -> None:
         self._params = params
         self._flat = [p.reshape(-1) for p in params]
@@ -78,6 +81,7 @@ class TileBinding:
         self._apply = apply
         self._runner = runner
         self._block = block
+        self._tile_sums = tile_sums
         self._grads: list[Array | None] = []
 
     def accept(self, grads: list[Any]) -> bool | list[bool]:
@@ -113,7 +117,7 @@ class TileBinding:
                     if first_nonfinite < 0 and not np.isfinite(g).all():
                         first_nonfinite = i
                     wide = g.astype(np.float64)
-                    partials.append(tile_sums(wide * wide))
+                    partials.append(self._tile_sums(wide * wide))
             return tree_sum(np.concatenate(partials or [np.zeros(0)])), first_nonfinite
 
     def update(
@@ -170,7 +174,7 @@ class TileBinding:
         if nonfinite:
             bad.append(i)
         if own:
-            terms[start] = np.stack([tile_sums(x.astype(np.float64)) for x in own])
+            terms[start] = np.stack([self._tile_sums(x.astype(np.float64)) for x in own])
 
     @np.errstate(all="ignore")
     def _totals(self, cohorts: int, terms: list[dict[int, Array]]) -> list[float]:

@@ -14,7 +14,7 @@ import numpy as np
 from .. import kernel as formulas
 from .._types import Array
 from ..kernel import Kernel
-from ._tiles import TILE, TileBinding
+from ._tiles import LANES, TILE, TileBinding
 
 NAME = "numba"
 
@@ -82,6 +82,35 @@ def _loop(kernel: Kernel) -> Callable[..., bool]:
     return njit(scope["loop"])  # type: ignore[no-any-return]
 
 
+def _tile_sums_loop(x: Array, sums: Array) -> None:
+    for tile in range(sums.size):
+        part = x[tile * TILE : (tile + 1) * TILE]
+        lanes = np.zeros(LANES)
+        whole = part.size // LANES * LANES
+        for start in range(0, whole, LANES):
+            for lane in range(LANES):
+                lanes[lane] += part[start + lane]
+        for i in range(whole, part.size):
+            lanes[i - whole] += part[i]
+        width = LANES // 2
+        while width > 0:
+            for lane in range(width):
+                lanes[lane] += lanes[lane + width]
+            width //= 2
+        sums[tile] = lanes[0]
+
+
+@cache
+def _compiled_tile_sums() -> Callable[[Array, Array], None]:
+    return _compiler()(_tile_sums_loop)  # type: ignore[no-any-return]
+
+
+def _tile_sums(x: Array) -> Array:
+    sums = np.empty(-(-x.size // TILE))
+    _compiled_tile_sums()(x, sums)
+    return sums
+
+
 def _apply(
     kernel: Kernel, p: Array, g: Array, slots: tuple[Array, ...], c: Any
 ) -> tuple[bool, tuple[Array, ...]]:
@@ -116,4 +145,4 @@ def bind(
     params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]
 ) -> TileBinding:
     """Bind arrays to this backend."""
-    return TileBinding(params, slots, cohorts, _apply, _run, BLOCK)
+    return TileBinding(params, slots, cohorts, _apply, _run, BLOCK, _tile_sums)
