@@ -1,6 +1,7 @@
 // The only file that knows OpenMP: tiles over threads.
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 #include <thread>
 
 #ifdef _OPENMP
@@ -19,11 +20,11 @@ namespace {
 // What one more tensor costs beside its elements, in elements (an indirect call and cold lines).
 constexpr std::size_t tensor_cost = 64;
 
+#ifdef _OPENMP
 // Work that one thread should have before a second is woken: below it, waking costs more than it
 // saves.
 constexpr std::size_t grain = 16 * 1024;
 
-#ifdef _OPENMP
 std::atomic<bool> forked{false};
 
 // In a child made by fork() the pool that libgomp keeps for the forking thread has no threads, and
@@ -41,22 +42,36 @@ void region(int threads, const Body& body) {
 #pragma omp parallel num_threads(threads)
   body(std::size_t(omp_get_thread_num()), std::size_t(omp_get_num_threads()));
 }
+#else
+// Without OpenMP (Apple's compiler; wheels that would bring a second runtime beside torch's)
+// threads are started for each step, which costs some ten times as much as waking them.
+constexpr std::size_t grain = 160 * 1024;
+
+template <class Body>
+void region(int threads, const Body& body) {
+  const auto parts = std::size_t(threads);
+  std::vector<std::thread> others;
+  std::size_t k = 1;
+  try {
+    for (; k < parts; ++k) others.emplace_back([&body, k, parts] { body(k, parts); });
+  } catch (const std::system_error&) {  // no more threads to be had: the caller does their parts
+  }
+  body(std::size_t{0}, parts);
+  for (; k < parts; ++k) body(k, parts);
+  for (std::thread& other : others) other.join();
+}
 #endif
 
 // body(k, parts) for every k in [0, parts); parts may be fewer than asked for.
 template <class Body>
 void run(std::size_t work, int threads, const Body& body) {
-#ifdef _OPENMP
   threads = int(std::min<std::size_t>(std::size_t(threads), 1 + work / grain));
-  if (threads > 1) {
-    if (forked.load(std::memory_order_relaxed))
-      std::thread([&] { region(threads, body); }).join();
-    else
-      region(threads, body);
-    return;
-  }
+  if (threads <= 1) return body(std::size_t{0}, std::size_t{1});
+#ifdef _OPENMP
+  if (forked.load(std::memory_order_relaxed))
+    return std::thread([&] { region(threads, body); }).join();
 #endif
-  body(std::size_t{0}, std::size_t{1});
+  region(threads, body);
 }
 
 // visit(tensor, begin, n, tile, scratch) for every tile, each thread on its contiguous run.

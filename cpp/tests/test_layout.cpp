@@ -20,6 +20,7 @@ const Sizes shapes[] = {
     {1, 150'000, 0, 2, 70'000, 1},
     Sizes(500, 7),
     Sizes(300, 1000),
+    {2'100'000},  // enough for 13 threads without OpenMP, too
 };
 
 // Tensors whose every third sits the step out, where `some_absent`.

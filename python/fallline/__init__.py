@@ -5,6 +5,8 @@ Every optimizer as one fused pass over memory, with the same bits on every backe
 
 from __future__ import annotations
 
+from . import datasets as datasets
+from . import plot as plot
 from . import schedules as schedules
 from .backends import backends as backends
 from .clipping import clip_grad_norm as clip_grad_norm

@@ -6,22 +6,35 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import config, datasets
+from . import config, datasets, plot
+from ._extras import require
 from ._memory import available_memory
 from ._types import Array
 from .backends import backends
 from .optimizer import Optimizer
-from .rules import optimizers
+from .rules import AdamW, optimizers
 
-__all__ = ["RECIPES", "Data", "Fit", "Recipe", "Update", "affordable", "fit", "updates"]
+__all__ = [
+    "RECIPES",
+    "Data",
+    "Fit",
+    "LargeUpdate",
+    "Recipe",
+    "Update",
+    "affordable",
+    "fit",
+    "places",
+    "save_plot",
+]
 
 LAYERS = (64, 32, 10)
 BATCH = 32
@@ -49,11 +62,10 @@ class Data(NamedTuple):
 def initial(rng: np.random.Generator) -> dict[str, Array]:
     """Weights of variance 2/inputs (He et al. 2015), biases of zero."""
     inputs, hidden, outputs = LAYERS
-    scale = np.sqrt(2 / np.float32([inputs, hidden]))
     return {
-        "W1": rng.standard_normal((inputs, hidden), np.float32) * scale[0],
+        "W1": rng.standard_normal((inputs, hidden), np.float32) * np.float32((2 / inputs) ** 0.5),
         "b1": np.zeros(hidden, np.float32),
-        "W2": rng.standard_normal((hidden, outputs), np.float32) * scale[1],
+        "W2": rng.standard_normal((hidden, outputs), np.float32) * np.float32((2 / hidden) ** 0.5),
         "b2": np.zeros(outputs, np.float32),
     }
 
@@ -110,13 +122,17 @@ class Recipe:
         return optimizer
 
 
-RECIPES = (
-    Recipe("SGD", "SGD", {"lr": 0.3}),
-    Recipe("SGD, momentum", "SGD", {"lr": 0.1, "momentum": 0.9}),
-    Recipe("RMSprop", "RMSprop", {"lr": 3e-3}),
-    Recipe("Adam", "Adam", {"lr": 5e-3}),
-    Recipe("AdamW", "AdamW", {"lr": 5e-3, "weight_decay": 0.1}),
-    Recipe("Lion", "Lion", {"lr": 1e-3, "weight_decay": 0.1}),
+RECIPES = tuple(
+    r
+    for r in (
+        Recipe("SGD", "SGD", {"lr": 0.3}),
+        Recipe("SGD, momentum", "SGD", {"lr": 0.1, "momentum": 0.9}),
+        Recipe("RMSprop", "RMSprop", {"lr": 3e-3}),
+        Recipe("Adam", "Adam", {"lr": 5e-3}),
+        Recipe("AdamW", "AdamW", {"lr": 5e-3, "weight_decay": 0.1}),
+        Recipe("Lion", "Lion", {"lr": 1e-3, "weight_decay": 0.1}),
+    )
+    if r.rule in optimizers()
 )
 
 
@@ -150,6 +166,17 @@ def fit(
     return Fit(recipe, losses, accuracy(params, data.X_test, data.y_test), seconds)
 
 
+def save_plot(fits: Sequence[Fit], path: Path) -> None:
+    """Draw the losses of all fits."""
+    figure = require("matplotlib.figure", extra="plot").Figure((7, 4.5), layout="constrained")
+    curves = {fit.recipe.label: fit.losses for fit in fits}
+    axes = plot.history(
+        curves, ax=figure.subplots(), xlabel="epoch", ylabel="cross-entropy, training images"
+    )
+    axes.set_title(f"Handwritten digits, network {'-'.join(map(str, LAYERS))}")
+    figure.savefig(path, dpi=150)
+
+
 # ---- a large update on every backend -----------------------------------------------------------
 
 STEPS = 4  # the first brings the state's pages and is not timed
@@ -164,12 +191,14 @@ class Update:
 
     backend: str
     isa: str | None  # of the native backend
+    size: int
     seconds: float  # a step, the median
     different: int  # parameters whose bits differ from those of the first backend
 
-    def gb_per_second(self, n: int) -> float:
-        """Memory that had to be moved for `n` parameters, by time."""
-        return BYTES * n / self.seconds / 1e9
+    @property
+    def gigabytes_per_second(self) -> float:
+        """Memory that a step has to move, by its time."""
+        return BYTES * self.size / self.seconds / 1e9
 
 
 def affordable(n: int) -> int:
@@ -184,34 +213,40 @@ def places() -> list[tuple[str, str | None]]:
     return [(backend, isa) for backend, isas in names for isa in isas]
 
 
-def updates(n: int, seed: int, tell: Callable[[], object] = lambda: None) -> Iterator[Update]:
-    """Take the same AdamW steps in all :func:`places`, one after the other."""
-    gradients = np.random.default_rng(seed).standard_normal(n + SHIFT * STEPS, np.float32)
-    params = np.empty(n, np.float32)
-    expected: Array | None = None
-    for backend, isa in places():
-        np.random.default_rng(seed).random(dtype=np.float32, out=params)
+class LargeUpdate:
+    """The same AdamW steps from the same start, on one backend after the other."""
+
+    def __init__(self, n: int, seed: int) -> None:
+        self._seed = seed
+        self._gradients = np.random.default_rng(seed).standard_normal(n + SHIFT * STEPS, np.float32)
+        self._params = np.empty(n, np.float32)
+        self._expected: Array | None = None
+
+    def run(
+        self, backend: str, isa: str | None, tell: Callable[[], object] = lambda: None
+    ) -> Update:
+        """Take the steps, and compare every parameter with the first run's."""
+        np.random.default_rng(self._seed).random(dtype=np.float32, out=self._params)
         with _using(isa):
-            seconds = _update(params, gradients, backend, tell)
-        if expected is None:
-            expected = params.copy()
-        different = np.count_nonzero(params.view(np.uint32) != expected.view(np.uint32))
-        yield Update(backend, isa, seconds, int(different))
+            seconds = self._steps(backend, tell)
+        if self._expected is None:
+            self._expected = self._params.copy()
+        bits = self._params.view(np.uint32), self._expected.view(np.uint32)
+        different = int(np.count_nonzero(np.not_equal(*bits)))
+        return Update(backend, isa, self._params.size, seconds, different)
 
-
-def _update(params: Array, gradients: Array, backend: str, tell: Callable[[], object]) -> float:
-    """Seconds a step."""
-    small = np.ones(1, np.float32)
-    optimizers()["AdamW"](small, backend=backend).step(small.copy())  # Numba compiles
-    optimizer = optimizers()["AdamW"](params, backend=backend)
-    seconds = []
-    for k in range(STEPS):
-        grad = gradients[SHIFT * k :][: params.size]
-        begin = perf_counter()
-        optimizer.step(grad)
-        seconds.append(perf_counter() - begin)
-        tell()
-    return statistics.median(seconds[1:])
+    def _steps(self, backend: str, tell: Callable[[], object]) -> float:
+        """Seconds a step."""
+        AdamW(small := np.ones(1, np.float32), backend=backend).step(small.copy())  # compiles
+        optimizer = AdamW(self._params, backend=backend)
+        seconds = []
+        for k in range(STEPS):
+            gradient = self._gradients[SHIFT * k :][: self._params.size]
+            begin = perf_counter()
+            optimizer.step(gradient)
+            seconds.append(perf_counter() - begin)
+            tell()
+        return statistics.median(seconds[1:])
 
 
 @contextmanager

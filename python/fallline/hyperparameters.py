@@ -88,6 +88,7 @@ finite = _real
 nonnegative = _between(0.0)
 positive = _between(0.0, open_low=True)
 decay = _between(0.0, 1.0, open_high=True)
+share = _between(0.0, 1.0)
 flag = _one_of(False, True)
 three_decays = _each(decay, decay, decay)
 
@@ -111,4 +112,18 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "tolerance": _optional(nonnegative),
     "warmup_steps": _count(0),
     "weight_lr_power": nonnegative,
+    "lr_decay": nonnegative,
+    "initial_accumulator_value": nonnegative,
+    "accumulate": _one_of("sum", "mean"),
+    "centered": flag,
+    "initial": _one_of("zero", "gradient"),
+    "eps_inside": flag,
+    "rho": share,
+    "momentum_decay": nonnegative,
+    "etas": _each(
+        _between(0.0, 1.0, open_low=True, open_high=True), _between(1.0, open_low=True)
+    ),
+    "step_sizes": _each(nonnegative, nonnegative),
+    "lambd": nonnegative,
+    "t0": finite,
 }

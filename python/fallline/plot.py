@@ -75,6 +75,7 @@ def history(
         ax.plot(losses, style, color=COLORS[i % len(COLORS)], label=name)
     if _spread(runs) >= LOG_FROM if log is None else log:
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.margins(x=0)
     ax.grid(alpha=0.25)

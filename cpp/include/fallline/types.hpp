@@ -7,7 +7,7 @@ namespace fallline {
 
 enum class DType : std::uint8_t { f64, f32, bf16, f16 };
 inline constexpr int dtype_count = 4;
-inline constexpr std::size_t item_size[dtype_count] = {8, 4, 2, 2};
+constexpr std::size_t item_size[dtype_count] = {8, 4, 2, 2};
 
 // Float64 parameters are updated in float64, all others in float32.
 inline constexpr bool computes_in_f64(DType parameter) { return parameter == DType::f64; }

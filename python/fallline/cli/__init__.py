@@ -19,3 +19,5 @@ def main() -> None:
         app(prog_name="fallline")
     except ImportError as error:
         sys.exit(f"fallline: {error}")
+    except KeyboardInterrupt:  # while modules are loaded; later typer does the same
+        sys.exit(130)

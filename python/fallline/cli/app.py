@@ -12,7 +12,7 @@ from rich.table import Table
 
 from .. import __version__, bench
 from ..config import config, show_config
-from . import demonstration
+from .demo import UnusableFileError, run
 
 app = typer.Typer(
     help="Fast large-parameter updates on the CPU.",
@@ -87,10 +87,14 @@ def demo(
         Path, typer.Option(help="Where the plot of the losses is saved.", dir_okay=False)
     ] = Path("fallline-demo.png"),
     params: Annotated[
-        int, typer.Option(min=1, help="Parameters of the large update.")
+        int, typer.Option(min=1, metavar="N", help="Parameters of the large update.")
     ] = 50_000_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of weights, minibatches and gradients.")] = 0,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 30,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Of weights, minibatches and gradients.")
+    ] = 0,
+    epochs: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Passes over the training images.")
+    ] = 30,
     plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Save a plot or not.")] = True,
 ) -> None:
     """Train on handwritten digits with several optimizers; compare the bits of all backends.
@@ -98,10 +102,12 @@ def demo(
     Exits with 1 where they differ.
     """
     try:
-        same = demonstration.run(out if plot else None, params, seed, epochs)
-    except demonstration.UnusableFileError as error:
+        same = run(out if plot else None, params, seed, epochs)
+    except UnusableFileError as error:
         raise typer.BadParameter(str(error), param_hint="--out") from error
-    except (ImportError, MemoryError, OSError) as error:
+    except MemoryError as error:
+        raise fail(f"no memory for {params:,} parameters; try --params") from error
+    except (ImportError, OSError) as error:
         raise fail(error) from error
     if not same:
         raise typer.Exit(1)

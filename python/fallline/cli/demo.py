@@ -7,18 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
-from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .. import demo
+from .. import __version__, demo
 from .._extras import require
-from ..config import get_isa
-from ..optimizer import Optimizer
-from ..threads import get_num_threads
+from ..config import config
 
-Tell = Callable[[str], None]
+__all__ = ["UnusableFileError", "run"]
 
 
 class UnusableFileError(Exception):
@@ -26,16 +23,21 @@ class UnusableFileError(Exception):
 
 
 def run(out: Path | None, params: int, seed: int, epochs: int) -> bool:
-    """Show both parts of the demo; whether all bits agreed."""
+    """Show both parts of the demo, and save a plot to `out`; whether all bits agreed."""
     begin = perf_counter()
     if out is not None:
         _check(out)
-    data = demo.Data.digits(seed)
     console = Console(highlight=False)
-    _train(console, data, out, seed, epochs)
+    found = config()
+    where = " ".join(filter(None, (found["default backend"], found["active isa"])))
+    console.print(f"fallline {__version__}: {where}, threads: {found['threads']}\n")
+    fits = _train(console, seed, epochs)
+    if out is not None:
+        demo.save_plot(fits, out)
+        console.print(f"\nlosses drawn in {out}", soft_wrap=True, markup=False)
     console.print()
     same = _update(console, params, seed)
-    console.print(f"{perf_counter() - begin:.1f} s in all")
+    console.print(f"\n{perf_counter() - begin:.1f} s in all")
     return same
 
 
@@ -49,37 +51,88 @@ def _check(out: Path) -> None:
         raise UnusableFileError(f"there is no folder {str(out.parent)!r}")
 
 
-def _train(console: Console, data: demo.Data, out: Path | None, seed: int, epochs: int) -> None:
-    layers = "-".join(map(str, demo.LAYERS))
+def _train(console: Console, seed: int, epochs: int) -> list[demo.Fit]:
+    """Train with each recipe and show how far it came."""
+    data = demo.Data.digits(seed)
     console.print(
-        f"{len(data.y):,} handwritten digits, {len(data.y_test)} more to test on; network {layers}, "
-        f"minibatches of {demo.BATCH}, {epochs} epochs"
+        f"Network {'-'.join(map(str, demo.LAYERS))} on {len(data.y):,} handwritten digits, "
+        f"{len(data.y_test)} more to test;\nminibatches of {demo.BATCH}, epochs: {epochs}\n"
     )
-    fits = []
-    with _progress(epochs * len(demo.RECIPES)) as tell:
-        for recipe in demo.RECIPES:
-            label = f"train with {recipe.label}"
-            fits.append(demo.fit(recipe, data, epochs, seed, lambda label=label: tell(label)))
-    table = _table(console, "optimizer", "settings", "train loss", "test accuracy", "seconds")
+    with _progress(epochs * len(demo.RECIPES)) as start:
+        fits = [
+            demo.fit(recipe, data, epochs, seed, start(f"train with {recipe.label}"))
+            for recipe in demo.RECIPES
+        ]
+    table = _table("optimizer", "settings", "train loss", "test accuracy", "seconds")
     for fit in fits:
         settings = ", ".join(f"{key}={value:g}" for key, value in fit.recipe.options.items())
         numbers = f"{fit.losses[-1]:.4f}", f"{fit.accuracy:.1%}", f"{fit.seconds:.2f}"
         table.add_row(fit.recipe.label, settings, *numbers)
     console.print(table)
-    if out is not None:
-        demo.save_plot(fits, out)
-        console.print(f"losses drawn in {out}", soft_wrap=True)
+    return fits
 
 
 def _update(console: Console, params: int, seed: int) -> bool:
+    """Update on every backend and show how fast; whether all bits agreed."""
     n = demo.affordable(params)
-    places = demo.places()
     if n < params:
-        console.print(f"{params:,} parameters are too many for the free memory: {n:,} instead")
-    console.print(
-        f"AdamW on {n:,} float32 parameters, {demo.STEPS} steps, {get_num_threads()} threads"
-    )
-    with _progress(demo.STEPS * len(places)) as tell:
+        console.print(f"{params:,} parameters are too many for the free memory: fewer follow")
+    console.print(f"AdamW on {n:,} float32 parameters, {demo.STEPS} steps a backend\n")
+    places = demo.places()
+    names = [" ".join(filter(None, place)) for place in places]
+    with _progress((demo.STEPS + 1) * len(places)) as start:
+        tell = start("fill arrays")
+        large = demo.LargeUpdate(n, seed)
         updates = []
-        names = iter(places)
-    ...
+        for place, name in zip(places, names, strict=True):
+            tell = start(f"update on {name}")
+            updates.append(large.run(*place, tell))
+            tell()
+    table = _table("backend", "", "ms a step", "GB/s")
+    for update in updates:
+        numbers = f"{1e3 * update.seconds:.1f}", f"{update.gigabytes_per_second:.1f}"
+        table.add_row(update.backend, update.isa or "", *numbers)
+    console.print(table, "")
+    for name, update in zip(names, updates, strict=True):
+        if update.different:
+            console.print(f"{update.different:,} parameters differ: {name}, {names[0]}")
+    same = not any(update.different for update in updates)
+    style, word = ("green", "yes") if same else ("red", "no")
+    console.print(f"[bold {style}]same bits: {word}")
+    return same
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[str], Callable[[], object]]]:
+    """A bar of `total` parts, only on a terminal; ``start(label)`` returns how to advance it.
+
+    It is drawn between parts only: a thread that draws would take time from the steps.
+    """
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    with Progress(
+        *columns,
+        console=console,
+        transient=True,
+        auto_refresh=False,
+        disable=not console.is_interactive,
+    ) as progress:
+        bar = progress.add_task("", total=total)
+
+        def advance() -> None:
+            progress.advance(bar)
+            progress.refresh()
+
+        def start(label: str) -> Callable[[], object]:
+            progress.update(bar, description=label, refresh=True)
+            return advance
+
+        yield start
+
+
+def _table(*names: str) -> Table:
+    """Without lines, as files read it too; all but the first two columns hold numbers."""
+    table = Table(box=None, pad_edge=False)
+    for i, name in enumerate(names):
+        table.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)
+    return table

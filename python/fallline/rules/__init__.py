@@ -4,9 +4,20 @@ from . import elementwise as elementwise
 
 # isort: off
 from .sgd import SGD as SGD
+from .momentum import Momentum as Momentum, HeavyBall as HeavyBall
+from .momentum import NesterovMomentum as NesterovMomentum
+from .normalized import NormalizedGradient as NormalizedGradient
+from .adagrad import Adagrad as Adagrad
+from .rmsprop import RMSprop as RMSprop
+from .adadelta import Adadelta as Adadelta
 from .adam import Adam as Adam, AdamW as AdamW
+from .adamax import Adamax as Adamax
+from .nadam import NAdam as NAdam
+from .radam import RAdam as RAdam
 from .yogi import Yogi as Yogi
 from .lion import Lion as Lion
+from .rprop import Rprop as Rprop
+from .asgd import ASGD as ASGD
 from .signum import Signum as Signum
 from .adabelief import AdaBelief as AdaBelief
 from .adan import Adan as Adan
