@@ -67,7 +67,7 @@ CASES = (
     Case("Rprop"),
     Case("Rprop", {"step_sizes": (1e-3, 0.011), "maximize": True}),
     Case("ASGD"),
-    Case("ASGD", {"t0": 1, "lambd": 0.5, "weight_decay": 0.1, "maximize": True}),
+    Case("ASGD", {"t0": 0, "lambd": 0.5, "weight_decay": 0.1, "maximize": True}),
     Case("Signum", {"weight_decay": 0.1}),
     Case("Signum", {"beta": 0.0, "weight_decay": 0.1, "maximize": True}),
     Case("AdaBelief", {"weight_decay": 0.1}),

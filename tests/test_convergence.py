@@ -19,6 +19,7 @@ LR = {
     "Adadelta": (5.0, 5.0),
     "ASGD": (0.1, 1e-3),
     "ScheduleFreeSGD": (0.2, 2e-3),
+    "RAdam": (0.05, 2e-3),  # its first steps are unscaled
     "SWATS": (0.05, 0.01),
 }
 STEPS = 4000

@@ -140,7 +140,7 @@ def test_conversions_and_sums_have_full_width(code: dict[str, Code], isa: str) -
     for name in names:
         if "decode<double, float>" in name:
             continue  # clang goes by the wider type: half a register of float
-        assert any(REGISTERS[isa] in instruction for instruction in reachable(code[isa], name)), name
+        assert any(REGISTERS[isa] in line for line in reachable(code[isa], name)), name
 
 
 @pytest.mark.parametrize("isa", REGISTERS)

@@ -8,6 +8,7 @@ yields the parameters after steps t = 1, 2, ….
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -29,6 +30,121 @@ def reference(name: str) -> Callable[[Reference], Reference]:
         return function
 
     return register
+
+
+@reference("Momentum")
+def momentum(
+    x: np.ndarray,
+    gradient: Gradient,
+    lr: float = 1e-3,
+    beta: float = 0.9,
+    weight_decay: float = 0.0,
+) -> Iterator[np.ndarray]:
+    """Prince 2023, equation 6.11."""
+    m = np.zeros_like(x)
+    for t in count(1):
+        m = beta * m + (1 - beta) * (gradient(t, x) + weight_decay * x)
+        x = x - lr * m
+        yield x
+
+
+@reference("HeavyBall")
+def heavy_ball(
+    x: np.ndarray,
+    gradient: Gradient,
+    lr: float = 1e-3,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+) -> Iterator[np.ndarray]:
+    """Polyak 1964: the difference of the last two iterates in the velocity's place."""
+    before = x
+    for t in count(1):
+        g = gradient(t, x) + weight_decay * x
+        x, before = x - lr * g + momentum * (x - before), x
+        yield x
+
+
+@reference("NesterovMomentum")
+def nesterov_momentum(
+    x: np.ndarray,
+    gradient: Gradient,
+    lr: float = 1e-3,
+    beta: float = 0.9,
+    weight_decay: float = 0.0,
+) -> Iterator[np.ndarray]:
+    """Prince 2023, equation 6.12."""
+    m = np.zeros_like(x)
+    for t in count(1):
+        ahead = x - lr * beta * m
+        m = beta * m + (1 - beta) * (gradient(t, ahead) + weight_decay * ahead)
+        x = x - lr * m
+        yield x
+
+
+@reference("NormalizedGradient")
+def normalized_gradient(
+    x: np.ndarray,
+    gradient: Gradient,
+    lr: float = 1e-3,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+) -> Iterator[np.ndarray]:
+    """Prince 2023, equations 6.13 and 6.14."""
+    for t in count(1):
+        m = gradient(t, x) + weight_decay * x
+        v = m**2
+        x = x - lr * m / (np.sqrt(v) + eps)
+        yield x
+
+
+@reference("Adagrad")
+def adagrad(
+    x: np.ndarray,
+    gradient: Gradient,
+    lr: float = 1e-2,
+    lr_decay: float = 0.0,
+    weight_decay: float = 0.0,
+    initial_accumulator_value: float = 0.0,
+    eps: float = 1e-10,
+    accumulate: str = "sum",
+) -> Iterator[np.ndarray]:
+    """Duchi et al. 2011, with torch's rate; or with the mean of all squares so far."""
+    squares = [np.full_like(x, initial_accumulator_value)]
+    for t in count(1):
+        g = gradient(t, x) + weight_decay * x
+        squares.append(g**2)
+        total = np.sum(squares, axis=0)
+        scale = total / t if accumulate == "mean" else total
+        x = x - lr / (1 + (t - 1) * lr_decay) * g / (np.sqrt(scale) + eps)
+        yield x
+
+
+@reference("RMSprop")
+def rmsprop(
+    x: np.ndarray,
+    gradient: Gradient,
+    lr: float = 1e-2,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+    centered: bool = False,
+    initial: str = "zero",
+    eps_inside: bool = False,
+) -> Iterator[np.ndarray]:
+    """Tieleman & Hinton 2012; Graves 2013, equations 38 to 45."""
+    v, mean, velocity = None, np.zeros_like(x), np.zeros_like(x)
+    for t in count(1):
+        g = gradient(t, x) + weight_decay * x
+        if v is None:
+            v = g**2 if initial == "gradient" else np.zeros_like(x)
+        v = alpha * v + (1 - alpha) * g**2
+        mean = alpha * mean + (1 - alpha) * g
+        variance = v - mean**2 if centered else v
+        denominator = np.sqrt(variance + eps) if eps_inside else np.sqrt(variance) + eps
+        velocity = momentum * velocity + g / denominator
+        x = x - lr * velocity
+        yield x
 
 
 @reference("Yogi")
@@ -277,6 +393,11 @@ def swats(
 
 # Beside the shared cases: other numbers, and options of which those have one or none.
 MORE = (
+    Case("Momentum", {"beta": 0.5}),
+    Case("NesterovMomentum", {"beta": 0.99, "lr": 0.1}),
+    Case("Adagrad", {"accumulate": "mean", "initial_accumulator_value": 0.3, "eps": 1e-3}),
+    Case("RMSprop", {"alpha": 0.9, "eps": 1e-3, "eps_inside": True, "centered": True}),
+    Case("RMSprop", {"initial": "gradient", "eps_inside": True, "momentum": 0.5, "alpha": 0.5}),
     Case("Yogi", {"betas": (0.8, 0.9), "eps": 1e-5, "initial_accumulator": 1.0}),
     Case("Lion", {"betas": (0.95, 0.98)}),
     Case("AdaBelief", {"betas": (0.8, 0.9), "eps": 1e-8, "amsgrad": "uncorrected"}),
@@ -306,7 +427,9 @@ def test_trajectory_is_the_published_one(case: Case) -> None:
     ours = start.copy()
     opt = case.make(ours)
     for t in range(1, 101):
-        opt.step(gradient(t, ours))
+        with getattr(opt, "lookahead", nullcontext)():
+            g = gradient(t, ours)
+        opt.step(g)
         np.testing.assert_allclose(ours, next(expected), rtol=1e-12, atol=1e-12)
 
 
@@ -316,7 +439,9 @@ def test_defaults_are_the_published_ones(name: str) -> None:
     opt = fl.optimizers()[name](ours)
     expected = REFERENCES[name](np.ones(3), lambda t, x: x)
     for _ in range(5):
-        opt.step(ours.copy())
+        with getattr(opt, "lookahead", nullcontext)():
+            g = ours.copy()
+        opt.step(g)
         np.testing.assert_allclose(ours, next(expected), rtol=1e-12, atol=1e-12)
 
 

@@ -120,9 +120,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "eps_inside": flag,
     "rho": share,
     "momentum_decay": nonnegative,
-    "etas": _each(
-        _between(0.0, 1.0, open_low=True, open_high=True), _between(1.0, open_low=True)
-    ),
+    "etas": _each(_between(0.0, 1.0, open_low=True, open_high=True), _between(1.0, open_low=True)),
     "step_sizes": _each(nonnegative, nonnegative),
     "lambd": nonnegative,
     "t0": finite,

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from .._types import Array
 from . import Binding
 
 NAME = "native"
 
+_missing: str | None = None
+_forced = os.environ.get("FALLLINE_ISA") or None
+
 try:
     from .. import _core
 except ImportError as error:
-    _missing: str | None = (
-        f"the C++ core is missing ({error}); it is built at install where a C++ compiler is found"
-    )
+    if find_spec("fallline._core") is None:
+        _missing = (
+            "the C++ core is missing: no working C++20 compiler was found when fallline was "
+            "installed (FALLLINE_REQUIRE_CORE=1 makes pip fail instead, and say why)"
+        )
+    else:
+        _missing = f"the C++ core cannot be loaded: {error}"
+    _usable = _missing
 else:
-    _missing = None
-    if (_forced := os.environ.get("FALLLINE_ISA") or None) is not None and not _core.activate(
-        _forced
-    ):
-        _usable = ", ".join(name for name, usable in _core.isas() if usable)
-        raise ImportError(f"FALLLINE_ISA={_forced!r} is not usable here; expected one of {_usable}")
+    _usable = "expected one of " + ", ".join(name for name, usable in _core.isas() if usable)
+
+if _forced is not None and (_missing or not _core.activate(_forced)):
+    raise ImportError(f"FALLLINE_ISA={_forced!r} is not usable here: {_usable}")
 
 
 def why_not() -> str | None:

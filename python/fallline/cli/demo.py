@@ -81,7 +81,7 @@ def _update(console: Console, params: int, seed: int) -> bool:
     places = demo.places()
     names = [" ".join(filter(None, place)) for place in places]
     with _progress((demo.STEPS + 1) * len(places)) as start:
-        tell = start("fill arrays")
+        start("fill arrays")
         large = demo.LargeUpdate(n, seed)
         updates = []
         for place, name in zip(places, names, strict=True):

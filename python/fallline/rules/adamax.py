@@ -9,9 +9,7 @@ from ..optimizer import Optimizer, State
 __all__ = ["Adamax", "adamax"]
 
 
-@kernel(
-    "exp_avg", "exp_inf", coefficients="weight_decay beta1 one_minus_beta1 beta2 step_size eps"
-)
+@kernel("exp_avg", "exp_inf", coefficients="weight_decay beta1 one_minus_beta1 beta2 step_size eps")
 def adamax(p: Array, g: Array, m: Array, u: Array, c: Array) -> tuple[Array, ...]:
     g = l2(g, p, c.weight_decay)
     m = c.beta1 * m + c.one_minus_beta1 * g

@@ -62,7 +62,7 @@ class ASGD(Optimizer):
     --------
     >>> import numpy as np, fallline as fl
     >>> x = np.array([1.0, -2.0])
-    >>> opt = fl.ASGD(x, lr=0.1, t0=1, lambd=0.0)
+    >>> opt = fl.ASGD(x, lr=0.1, t0=0, lambd=0.0)
     >>> for _ in range(3):
     ...     opt.step(2 * x)
     >>> x, opt.state[0]["ax"]

@@ -255,15 +255,14 @@ class NesterovMomentum(Momentum):
         return tuple(work), [means[i] for i in range(len(self._params))]
 
     def _bind_ahead(self, means: list[NDArray]) -> Binding:
-        if self._mover is None:
+        if self._mover is None or not self._mover.accept(means):
             cohort_of = [0] * len(self._params)
             for c, cohort in enumerate(self._cohorts):
                 for i in cohort.tensors:
                     cohort_of[i] = c
-            self._mover = self._backend.bind(self._params, [()] * len(self._params), cohort_of)
-        if not self._mover.accept(means):
             for name, param in zip(self._names, self._params, strict=True):
                 check_parameter(name, param)
+            self._mover = self._backend.bind(self._params, [()] * len(self._params), cohort_of)
             self._mover.bind([*means])
         return self._mover
 

@@ -76,7 +76,7 @@ class NAdam(Optimizer):
     >>> opt = fl.NAdam(x, lr=0.1)
     >>> opt.step(2 * x)
     >>> x.round(4)
-    array([ 0.9437, -1.9437])
+    array([ 0.8944, -1.8944])
 
     References
     ----------
