@@ -1,4 +1,4 @@
-"""Every chore: ``nox -s tests lint types core bench aarch64``."""
+"""Every chore: ``nox -s tests lint types core docs bench``."""
 
 from __future__ import annotations
 
@@ -54,6 +54,13 @@ def core(session: nox.Session) -> None:
         session.run("cmake", "--preset", preset)
         session.run("cmake", "--build", "--preset", preset)
         session.run("ctest", "--preset", preset)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site; a warning is an error."""
+    install(session, ".[docs]")
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session

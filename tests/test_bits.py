@@ -127,6 +127,16 @@ def test_threads_and_positions_agree(case: Case) -> None:
         assert_same(run(case, "native", "float32", offset=threads), expected)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rectified_steps_agree(dtype: str) -> None:
+    case = Case("RAdam")  # rectifies from its sixth step on
+    expected = run(case, "numpy", dtype, nonfinite=True, steps=7)
+    for backend, isa in variants():
+        if isa:
+            fl.set_isa(isa)
+        assert_same(run(case, backend, dtype, nonfinite=True, steps=7), expected)
+
+
 @pytest.mark.parametrize("grad_dtype", DTYPES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_mixed_dtypes_scaled_and_clipped(dtype: str, grad_dtype: str) -> None:

@@ -67,7 +67,7 @@ def test_ahead_has_the_same_bits_everywhere(dtype: Any) -> None:
         params = arrays(0, dtype)
         opt = stepped(params, backend=backend, weight_decay=0.1)
         seen = []
-        for step in range(3):
+        for _ in range(3):
             with opt.lookahead():
                 seen += bits(params)
                 grads = [np.asarray(p * dtype(0.5), dtype) for p in params]
@@ -197,7 +197,7 @@ def test_decay_is_that_of_a_penalty_in_the_objective(backend: str) -> None:
     decayed, penalised = arrays(0), arrays(0)
     opt = stepped(decayed, 0, weight_decay=0.3, backend=backend)
     other = stepped(penalised, 0, backend=backend)
-    for step in range(20):
+    for _ in range(20):
         with opt.lookahead():
             grads = [np.asarray(np.cos(p)) for p in decayed]
         opt.step(grads)
@@ -230,7 +230,10 @@ def test_what_cannot_be_moved_is_not(backend: str) -> None:
         pytest.fail("inside")
     params[3].flags.writeable = True
     opt.param_groups[0]["lr"] = np.nan
-    with pytest.raises(ValueError, match=r"lr \* beta is not finite at step 3: nan"), opt.lookahead():
+    with (
+        pytest.raises(ValueError, match=r"lr \* beta is not finite at step 3: nan"),
+        opt.lookahead(),
+    ):
         pytest.fail("inside")
     assert bits(params) == before
     opt.param_groups[0]["lr"] = 0.1

@@ -21,7 +21,12 @@ def grid(**options: tuple[Any, ...]) -> list[dict[str, Any]]:
 # Options by optimizer, as we spell them.
 TORCH = {
     "SGD": [
-        *grid(momentum=(0.0, 0.9), dampening=(0.0, 0.3), weight_decay=(0.0, 0.1), maximize=(False, True)),
+        *grid(
+            momentum=(0.0, 0.9),
+            dampening=(0.0, 0.3),
+            weight_decay=(0.0, 0.1),
+            maximize=(False, True),
+        ),
         *grid(momentum=(0.9,), nesterov=(True,), weight_decay=(0.0, 0.1)),
     ],
     "Adagrad": grid(
@@ -76,7 +81,9 @@ TORCH = {
         maximize=(False, True),
     ),
     "Rprop": grid(
-        etas=((0.5, 1.2), (0.3, 2.0)), step_sizes=((1e-6, 50), (0.008, 0.02)), maximize=(False, True)
+        etas=((0.5, 1.2), (0.3, 2.0)),
+        step_sizes=((1e-6, 50), (0.008, 0.02)),
+        maximize=(False, True),
     ),
     "ASGD": grid(
         lambd=(1e-4, 0.5),
@@ -128,7 +135,9 @@ def trajectory_errors(name: str, options: dict[str, Any], steps: int = 100) -> f
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [(name, options) for name, grid in TORCH.items() for options in grid], ids=str
+    ("name", "options"),
+    [(name, options) for name, grid in TORCH.items() for options in grid],
+    ids=str,
 )
 def test_trajectory_is_torchs(name: str, options: dict[str, Any]) -> None:
     assert trajectory_errors(name, options) < 1e-12

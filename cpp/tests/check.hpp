@@ -9,7 +9,8 @@ namespace fallline::test {
 inline long checked = 0;
 inline long failed = 0;
 
-// False, and the failure printed, where `fine` is. `context` tells one round of a loop from another.
+// False, and the failure printed, where `fine` is. `context` tells one round of a loop from
+// another.
 template <class... Context>
 bool check(bool fine, const char* what, const char* file, int line, const Context&... context) {
   ++checked;
@@ -38,6 +39,6 @@ inline int report() {
 
 #define CHECK(condition, ...) \
   ::fallline::test::check((condition), #condition, __FILE__, __LINE__ __VA_OPT__(, ) __VA_ARGS__)
-#define CHECK_EQUAL(got, expected, ...)                                              \
-  ::fallline::test::check_equal(got, expected, #got " == " #expected ":", __FILE__, __LINE__ \
-                                __VA_OPT__(, ) __VA_ARGS__)
+#define CHECK_EQUAL(got, expected, ...)                                             \
+  ::fallline::test::check_equal(got, expected, #got " == " #expected ":", __FILE__, \
+                                __LINE__ __VA_OPT__(, ) __VA_ARGS__)

@@ -25,17 +25,19 @@ enum class Sign { any, positive };
 inline double draw(DType type, std::uint64_t seed, Sign sign = Sign::any) {
   const std::uint64_t h = hash(seed);
   const int digits = formats[int(type)].digits;
+  const bool negative = sign == Sign::any && (h & 1) != 0;
   const double significand = std::ldexp(double(h >> (64 - digits) | 1), -digits);  // in (0, 1)
-  return std::ldexp(sign == Sign::any && (h & 1) != 0 ? -significand : significand, int(h >> 1 & 15) % 11 - 8);
+  return std::ldexp(negative ? -significand : significand, int(h >> 1 & 15) % 11 - 8);
 }
 
 // Every sixteenth element takes its values from here.
 inline double draw_special(DType type, std::uint64_t seed) {
   const Format f = formats[int(type)];
   const double tiny = std::ldexp(1, f.min_exponent);
-  const double values[] = {0.0,  -0.0, tiny,     std::ldexp(3 * tiny, -4), std::ldexp(-tiny, 1 - f.digits),
-                           1e4,  -1e4, INFINITY, -INFINITY,                NAN,
-                           60e3, 1.0,  -1.0};
+  const double subnormal = 3 * tiny / 16;
+  const double least = std::ldexp(tiny, 1 - f.digits);
+  const double values[] = {0.0,  -0.0,      1.0,    -1.0,     1e2,       -1e4, 60e3,
+                           tiny, subnormal, -least, INFINITY, -INFINITY, NAN};
   return values[hash(seed) % std::size(values)];
 }
 
@@ -178,7 +180,8 @@ class Problem {
     Layout layout;
     layout.rebuild(tensors);
     std::vector<double> totals(rule_.sums > 0 ? max_sums : 0);
-    const SumSquares norm = sum_squares(kernels, tensors, cohort.factor, layout, threads, partials_);
+    const SumSquares norm =
+        sum_squares(kernels, tensors, cohort.factor, layout, threads, partials_);
     const std::size_t bad =
         update(kernels, tensors, {&cohort, 1}, layout, threads, partials_, totals);
     results_.add(norm.total);

@@ -10,16 +10,11 @@ namespace {
 using Sizes = std::vector<std::size_t>;
 
 const Sizes shapes[] = {
-    {0},
-    {1},
-    {0, 0, 0},
-    {1024},
-    {1023, 1025},
-    {0, 5, 0, 0, 3000, 0},
-    {200'000},
-    {1, 150'000, 0, 2, 70'000, 1},
-    Sizes(500, 7),
-    Sizes(300, 1000),
+    {0},           {1},
+    {0, 0, 0},     {1024},
+    {1023, 1025},  {0, 5, 0, 0, 3000, 0},
+    {200'000},     {1, 150'000, 0, 2, 70'000, 1},
+    Sizes(500, 7), Sizes(300, 1000),
     {2'100'000},  // enough for 13 threads without OpenMP, too
 };
 
@@ -33,14 +28,14 @@ struct Work {
       t.param = params.back().data();
       // An empty vector's data() may be null, which would mean that the tensor sits out.
       const bool present = !(some_absent && i % 3 == 1);
-      t.grad = present ? (sizes[i] == 0 ? &some_absent_grad : grads.back().data()) : nullptr;
+      t.grad = present ? (sizes[i] == 0 ? &nothing : grads.back().data()) : nullptr;
       t.param_type = t.grad_type = DType::f32;
       t.size = sizes[i];
       tensors.push_back(t);
     }
     layout.rebuild(tensors);
   }
-  static constexpr float some_absent_grad = 0;
+  static constexpr float nothing = 0;
   std::vector<std::vector<float>> params, grads;
   std::vector<Tensor> tensors;
   Layout layout;

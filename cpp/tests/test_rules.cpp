@@ -15,7 +15,8 @@ Problem after(Problem problem, const KernelTable& kernels, int steps, int thread
 
 // Around every vector width and the tile.
 void isas_agree(const RuleInfo& rule, int index, DType type) {
-  const Problem initial(rule, index, type, {0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 1023, 1025});
+  const Problem initial(rule, index, type,
+                        {0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 1023, 1025});
   const Problem expected = after(initial, *built_isas()[0].kernels(), 5, 1);
   CHECK(expected.checksum() != initial.checksum(), rule.name);
   CHECK(expected.finite_share() > 0.5, rule.name, dtype_name[int(type)], expected.finite_share());

@@ -54,8 +54,8 @@ Buffer finite_buffer(DType type, std::size_t n) {
 std::vector<double> squares(const Buffer& x, double factor) {
   std::vector<double> terms;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    const double scaled = computes_in_f64(x.type()) ? x[i] * factor
-                                                    : double(float(x[i]) * float(factor));
+    const double scaled =
+        computes_in_f64(x.type()) ? x[i] * factor : double(float(x[i]) * float(factor));
     terms.push_back(scaled * scaled);
   }
   return terms;
@@ -82,9 +82,9 @@ void whole_sums(const KernelTable& kernels) {
     tensors.push_back(make_tensor(x));
     const std::vector<double> terms = squares(x, 1.0);
     for (std::size_t i = 0; i < terms.size(); i += tile_size)
-      tiles.push_back(plain_tile_sum(
-          {terms.begin() + std::ptrdiff_t(i),
-           terms.begin() + std::ptrdiff_t(std::min(i + tile_size, terms.size()))}));
+      tiles.push_back(
+          plain_tile_sum({terms.begin() + std::ptrdiff_t(i),
+                          terms.begin() + std::ptrdiff_t(std::min(i + tile_size, terms.size()))}));
   }
   const double expected = plain_tree_sum(tiles);
   Layout layout;

@@ -27,6 +27,8 @@ from .schedule_free import ScheduleFreeSGD as ScheduleFreeSGD
 from .swats import SWATS as SWATS
 # isort: on
 
+from typing import TYPE_CHECKING
+
 from ..optimizer import Optimizer
 
 _REGISTRY: dict[str, type[Optimizer]] = {
@@ -48,4 +50,5 @@ def optimizers() -> dict[str, type[Optimizer]]:
     return dict(_REGISTRY)
 
 
-__all__ = [*_REGISTRY, "optimizers"]  # noqa: PLE0604
+if not TYPE_CHECKING:  # to type checkers the lines above say what is exported
+    __all__ = [*_REGISTRY, "optimizers"]

@@ -45,7 +45,7 @@ class ASGD(Optimizer):
     alpha : float
         Power κ of the rate's fall, at least 0.
     t0 : float
-        Step at which averaging begins; until then a is φ.
+        From step t₀ + 2 on, a is the mean of the iterates since; until then it is φ.
     weight_decay : float
         λ₂ of the L2 penalty, at least 0.
     maximize : bool
