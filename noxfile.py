@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import glob
-import shutil
 
 import nox
 
 nox.options.sessions = ["tests", "lint", "types", "core"]
 nox.options.default_venv_backend = "venv"
 
-PYTHON_FILES = ["python", "tests", "benches", "noxfile.py"]
+PYTHON_FILES = ["."]
 
 
 def cpp_files() -> list[str]:
-    return [f for end in ("hpp", "cpp", "def") for f in glob.glob(f"[cs]*/**/*.{end}", recursive=True)]
+    return [
+        f for end in ("hpp", "cpp", "def") for f in glob.glob(f"[cs]*/**/*.{end}", recursive=True)
+    ]
 
 
 def install(session: nox.Session, *packages: str) -> None:

@@ -37,14 +37,15 @@ def main(wheel: Path, destination: Path) -> None:
     """Repair `wheel` into the folder `destination`."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        run(sys.executable, "-m", "auditwheel", "repair", "--exclude", LIBRARY, "-w", scratch, wheel)
+        python = (sys.executable, "-m")
+        run(*python, "auditwheel", "repair", "--exclude", LIBRARY, "-w", scratch, wheel)
         (repaired,) = scratch.glob("*.whl")
-        run(sys.executable, "-m", "wheel", "unpack", "-d", scratch / "unpacked", repaired)
+        run(*python, "wheel", "unpack", "-d", scratch / "unpacked", repaired)
         (root,) = (scratch / "unpacked").iterdir()
         (extension,) = (root / "fallline").glob("_core*.so")
         shutil.copy(find_library(extension), root / "fallline" / LIBRARY)
         destination.mkdir(parents=True, exist_ok=True)
-        run(sys.executable, "-m", "wheel", "pack", "-d", destination, root)
+        run(*python, "wheel", "pack", "-d", destination, root)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,15 @@
 
 #include <initializer_list>
 
-#if defined(__x86_64__) || defined(_M_X64)
-#if defined(_MSC_VER)
-#include <intrin.h>
-#else
+#ifdef __x86_64__
 #include <cpuid.h>
-#endif
 #endif
 
 namespace fallline::cpu {
 
 bool always() { return true; }
 
-#if defined(__x86_64__) || defined(_M_X64)
+#ifdef __x86_64__
 namespace {
 
 struct Leaf {
@@ -23,25 +19,15 @@ struct Leaf {
 
 Leaf cpuid(unsigned leaf, unsigned subleaf = 0) {
   Leaf r;
-#if defined(_MSC_VER)
-  int out[4];
-  __cpuidex(out, static_cast<int>(leaf), static_cast<int>(subleaf));
-  r = {unsigned(out[0]), unsigned(out[1]), unsigned(out[2]), unsigned(out[3])};
-#else
   __get_cpuid_count(leaf, subleaf, &r.a, &r.b, &r.c, &r.d);
-#endif
   return r;
 }
 
 // Which register files the operating system saves (XCR0).
 unsigned saved_state() {
-#if defined(_MSC_VER)
-  return static_cast<unsigned>(_xgetbv(0));
-#else
   unsigned low, high;
   __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return low;
-#endif
 }
 
 bool has(unsigned word, std::initializer_list<int> bits) {

@@ -137,6 +137,16 @@ def test_rectified_steps_agree(dtype: str) -> None:
         assert_same(run(case, backend, dtype, nonfinite=True, steps=7), expected)
 
 
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_length_around_vectors_and_tiles(case: Case) -> None:
+    lengths = (*range(70), *range(TILE - 35, TILE + 36))
+    for dtype in ("float32", "float16"):
+        expected = run(case, "numpy", dtype, lengths=lengths, steps=2)
+        for isa in fl.isas():
+            fl.set_isa(isa)
+            assert_same(run(case, "native", dtype, lengths=lengths, steps=2, offset=1), expected)
+
+
 @pytest.mark.parametrize("grad_dtype", DTYPES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_mixed_dtypes_scaled_and_clipped(dtype: str, grad_dtype: str) -> None:

@@ -109,6 +109,17 @@ def test_structure_is_torchs() -> None:
     assert opt.state[0]["step"] == 1
 
 
+@pytest.mark.parametrize("name", ["NAdam", "RAdam"])
+def test_options_that_torch_names_otherwise(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    p = torch.ones(3, requires_grad=True)
+    theirs = getattr(torch.optim, name)([p], decoupled_weight_decay=True, weight_decay=0.1)
+    opt = fl.optimizers()[name]([np.ones(3, np.float32)])
+    opt.load_state_dict(theirs.state_dict())
+    assert opt.param_groups[0]["decoupled"] is True
+    assert opt.param_groups[0]["weight_decay"] == 0.1
+
+
 def test_schedules_are_saved(tmp_path: Path) -> None:
     schedule = fl.schedules.LinearWarmup(fl.schedules.Cosine(0.1, 10), 3)
     x = np.ones(2)

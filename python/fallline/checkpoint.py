@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
+_OURS = {"decoupled_weight_decay": "decoupled"}  # torch's names that differ from ours
+
 
 def state_dict(optimizer: Optimizer, *, copy: bool) -> dict[str, Any]:
     """See :meth:`fallline.optimizer.Optimizer.state_dict`."""
@@ -94,7 +96,8 @@ def _check_frame(optimizer: Optimizer, loaded: Any) -> tuple[dict[str, Any], lis
                 f"group {i} of the state dict has {len(new['params'])} parameters; the "
                 f"optimizer's has {len(own['params'])}"
             )
-        group = {**own, **{k: _plain(v) for k, v in new.items()}, "params": list(new["params"])}
+        given = {_OURS.get(name, name): _plain(value) for name, value in new.items()}
+        group = {**own, **given, "params": list(new["params"])}
         hyperparameters.check(group, optimizer.defaults, optimizer.checks)
         optimizer.check_group(group)
         merged.append(group)

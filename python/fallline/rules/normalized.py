@@ -22,7 +22,7 @@ class NormalizedGradient(Optimizer):
         g &\leftarrow g + \lambda\phi \\
         \phi &\leftarrow \phi - \alpha \frac{g}{\sqrt{g^2} + \varepsilon}
 
-    The root is formed as \|g\|, which is the same and can neither over- nor underflow. Gradients
+    The root is formed as ``|g|``, which is the same and can neither over- nor underflow. Gradients
     much smaller than ε move their coordinate less; with ε = 0, a gradient of 0 gives NaN.
 
     Parameters
