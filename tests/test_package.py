@@ -123,7 +123,8 @@ def test_backend_is_forced(backend: str) -> None:
 @pytest.mark.parametrize("isa", fl.isas())
 def test_isa_is_forced(isa: str) -> None:
     show = "from fallline import _core; print(opt.backend, fl.get_isa(), _core.active_isa())"
-    assert output(STEP + show, FALLLINE_ISA=isa) == f"native {isa} {isa}"
+    forced = output(STEP + show, FALLLINE_ISA=isa, FALLLINE_BACKEND="native")
+    assert forced == f"native {isa} {isa}"
 
 
 @needs_native
@@ -147,6 +148,28 @@ def test_number_of_threads_is_forced(threads: int) -> None:
     assert started == f"{threads} {kept}"
 
 
+@needs_native
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks into /proc")
+@pytest.mark.parametrize("imports", ["torch, fallline", "fallline, torch"])
+def test_one_openmp_runtime_beside_torch(imports: str) -> None:
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("needs torch")
+    mapped = output(
+        f"""
+        import {imports}
+        import numpy as np
+        from pathlib import Path
+        fallline.set_num_threads(2)
+        x = np.ones(1_000_000)
+        fallline.SGD(x, lr=0.5, backend="native").step(np.ones(1_000_000))
+        assert (x == 0.5).all()
+        lines = Path("/proc/self/maps").read_text().splitlines()
+        print(*{{line.split()[-1] for line in lines if "libgomp" in line or "libomp" in line}})
+        """
+    )
+    assert len(mapped.split()) == 1
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
@@ -158,7 +181,7 @@ def test_number_of_threads_is_forced(threads: int) -> None:
     ],
 )
 def test_nonsense_in_the_environment_is_an_error(variable: str, value: str, message: str) -> None:
-    done = run(STEP, **{variable: value})
+    done = run(STEP, **{"FALLLINE_BACKEND": "", variable: value})
     assert done.returncode == 1
     assert re.search(message, done.stderr.splitlines()[-1]), done.stderr
 
@@ -230,7 +253,7 @@ def test_installs_and_steps_without_a_compiler(installed_without_compiler: Path)
     print(*fl.backends())
     fl.show_config()
     """
-    lines = output(code, "-S", PYTHONPATH=path, FALLLINE_BACKEND="").splitlines()
+    lines = output(code, "-S", PYTHONPATH=path, FALLLINE_BACKEND="", FALLLINE_ISA="").splitlines()
     assert Path(lines[0]).is_relative_to(installed_without_compiler)
     assert lines[1].split() == [b for b in fl.backends() if b != "native"]
     native = next(line for line in lines if line.strip().startswith("native:"))
