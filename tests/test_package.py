@@ -218,10 +218,11 @@ def installed_without_compiler(tmp_path_factory: pytest.TempPathFactory) -> Path
         if (found := shutil.which(tool)) is not None:
             (tools / tool).symlink_to(found)
     hidden = {"PATH": str(tools), "CXX": str(folder / "no-such-compiler")}
+    left_out = ("CC", "CXXFLAGS", "PYTHONPATH", "FALLLINE_REQUIRE_CORE")
     command = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", str(target)]
     if all(importlib.util.find_spec(m) for m in ("scikit_build_core", "pybind11")):
         command.append("--no-build-isolation")
-    env = {k: v for k, v in os.environ.items() if k not in ("CC", "CXXFLAGS", "PYTHONPATH")}
+    env = {k: v for k, v in os.environ.items() if k not in left_out}
     done = subprocess.run(
         [*command, str(source)],
         capture_output=True,

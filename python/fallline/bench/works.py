@@ -21,6 +21,7 @@ TORCH_FORMS = ("torch fused", "torch foreach", "torch loop")
 OPTIONS: dict[str, dict[str, Any]] = {
     "SGD": {"momentum": 0.9},
     "RMSprop": {"momentum": 0.9, "centered": True},
+    "ASGD": {"t0": 0.0},  # averages from the start, where the default waits for a million steps
 }
 
 
