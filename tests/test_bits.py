@@ -194,6 +194,29 @@ def test_any_work_agrees(
     assert_same(run(case, "native", dtype, **options), expected)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    dtype=st.sampled_from(list(DTYPES)),
+    lengths=st.lists(st.integers(0, 5000), min_size=1, max_size=6),
+    offset=st.integers(0, 20),
+    threads=st.sampled_from((1, 2, 3, 7)),
+    nonfinite=st.booleans(),
+)
+def test_any_global_norm_agrees(
+    dtype: str, lengths: list[int], offset: int, threads: int, nonfinite: bool
+) -> None:
+    fl.set_num_threads(threads)
+    rng = np.random.default_rng(5)
+    kind = DTYPES[dtype]
+    grads = [values(rng, n + offset, kind, nonfinite)[offset:] for n in lengths]
+    found = set()
+    with pytest.MonkeyPatch.context() as patch:
+        for backend in fl.backends():
+            patch.setenv("FALLLINE_BACKEND", backend)
+            found.add(bits(np.array([fl.global_norm(grads)])).item())
+    assert len(found) == 1
+
+
 def test_c_list_is_the_python_list() -> None:
     core = pytest.importorskip("fallline._core")
     from fallline.kernel import KERNELS
