@@ -11,6 +11,11 @@ namespace fallline::python {
 namespace {
 
 constexpr signed char unknown = -1;
+
+// Elements whose update takes microseconds: other Python threads lose less in them than handing
+// over the interpreter's lock costs.
+constexpr std::size_t too_short_to_share = 16 * 1024;
+
 constexpr int aligned_c_array =
     py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
 
@@ -183,10 +188,15 @@ py::ssize_t Tensors::update(const py::tuple& work, bool watch, int threads, py::
   load(work);
   std::vector<double> totals(sums.is_none() ? 0 : cohorts_.size() * max_sums);
   std::size_t first_nonfinite = no_tensor;
-  {
-    const py::gil_scoped_release release;
+  const auto run = [&] {
     first_nonfinite =
         fallline::update(active_kernels(), tensors_, cohorts_, layout_, threads, partials_, totals);
+  };
+  if (layout_.work() < too_short_to_share) {
+    run();
+  } else {
+    const py::gil_scoped_release release;
+    run();
   }
   progress[0] = pending;
   if (!sums.is_none()) {

@@ -31,7 +31,7 @@ def state_dict(optimizer: Optimizer, *, copy: bool) -> dict[str, Any]:
     about = {
         "version": VERSION,
         "optimizer": type(optimizer).__name__,
-        "steps": optimizer._progress[0].steps,
+        "steps": optimizer._progress[0][0],
         "skipped_steps": optimizer.skipped_steps,
     }
     return {"state": state, "param_groups": groups, "fallline": about}
@@ -42,7 +42,7 @@ def load_state_dict(optimizer: Optimizer, loaded: dict[str, Any]) -> None:
     about, groups = _check_frame(optimizer, loaded)
     entries = _check_entries(optimizer, groups, loaded["state"])
 
-    from .optimizer import Cohort, Progress
+    from .optimizer import Cohort
 
     # All is checked: from here on nothing can fail.
     for group, new in zip(optimizer.param_groups, groups, strict=True):
@@ -68,7 +68,7 @@ def load_state_dict(optimizer: Optimizer, loaded: dict[str, Any]) -> None:
         first += len(group["params"])
     optimizer._cohorts = cohorts
     steps = about.get("steps", max((t for t, _ in progress), default=0))
-    optimizer._progress[0] = Progress(steps, tuple(progress))
+    optimizer._progress[0] = steps, tuple(progress), None
     optimizer.skipped_steps = about.get("skipped_steps", 0)
     optimizer._rebind()
 

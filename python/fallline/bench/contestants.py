@@ -70,8 +70,8 @@ def ours(work: Work, data: Data, backend: str | None = None) -> Contestant:
     step = partial(optimizer.step, grads[0] if len(grads) == 1 else grads)
     if work.max_norm is not None:
         step = partial(step, max_norm=work.max_norm)
-    label = OURS if backend is None else f"{OURS} {backend}"
-    return Contestant(label, step, lambda: params, name, moved(optimizer, work))
+    label, detail = (OURS, name) if backend is None else (f"{OURS} {backend}", "")
+    return Contestant(label, step, lambda: params, detail, moved(optimizer, work))
 
 
 def memory_bound(work: Work, data: Data, backend: str = "native") -> Contestant:

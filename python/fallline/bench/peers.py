@@ -67,7 +67,7 @@ def torch_form(work: Work, data: Data, form: str) -> Contestant:
 
     forms = torch_forms(work.rule)
     if form not in forms:
-        raise UnavailableError(f"torch.optim has no {form} {work.rule}")
+        raise UnavailableError("torch.optim does not have it")
     leaves = _leaves(data)
     optimizer = getattr(torch.optim, work.rule)(leaves, lr=LR, **work.options, **forms[form])
     step: Callable[[], Any] = optimizer.step
@@ -88,8 +88,8 @@ def torch_fastest(work: Work, data: Data) -> Contestant:
         candidate = torch_form(work, data, form)
         best = min(best, (seconds_a_step(candidate), candidate), key=lambda pair: pair[0])
     if best[1] is None:
-        raise UnavailableError(f"torch.optim has no {work.rule}")
-    best[1].name, best[1].detail = "torch fastest", best[1].name
+        raise UnavailableError("torch.optim does not have it")
+    best[1].name, best[1].detail = "torch fastest", best[1].name.removeprefix("torch ")
     return best[1]
 
 

@@ -14,7 +14,8 @@ def table(report: Report) -> Any:
     rich = require("rich.table", extra="cli")
     host = report.machine
     grid = rich.Table(
-        title=f"{host['cpu']}, {host['active isa']}, {host['threads']} threads",
+        title=f"{host['cpu']}, {host['active isa']}, {host['threads']} threads"
+        + ("" if host["load"] is None else f" (load {host['load']:.1f} before)"),
         caption=f"Medians of {host['rounds']} interleaved rounds. Ratio: the peer's time over "
         "ours, round by round, with quartiles.",
     )

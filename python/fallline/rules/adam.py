@@ -126,12 +126,15 @@ class Adam(Optimizer):
         if group["eps_hat"]:
             eps /= root(correction2)  # α√c₂·m/(√v + ε) = α·m/(√(v/c₂) + ε/√c₂)
         keep, l2_decay = (1 - lr * decay, 0.0) if cls.decoupled else (1.0, decay)
-        moments = keep, l2_decay, beta1, 1 - beta1, beta2, 1 - beta2, lr / (1 - beta1**t)
-        if not group["amsgrad"]:
-            return *moments, 1 / root(correction2), eps
-        if group["amsgrad"] == "corrected":
-            return *moments, 1.0, eps, 1 / correction2
-        return *moments, 1 / root(correction2), eps, 1.0
+        step_size = lr / (1 - beta1**t)
+        scale = 1 / root(correction2)
+        rest: tuple[float, ...] = ()
+        if group["amsgrad"]:
+            rest = (1.0,)
+            if group["amsgrad"] == "corrected":
+                scale, rest = 1.0, (1 / correction2,)
+        numbers = keep, l2_decay, beta1, 1 - beta1, beta2, 1 - beta2, step_size, scale, eps
+        return numbers + rest if rest else numbers
 
 
 class AdamW(Adam):

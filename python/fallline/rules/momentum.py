@@ -242,7 +242,7 @@ class NesterovMomentum(Momentum):
 
     def _plan_ahead(self) -> tuple[Any, list[NDArray]]:
         """Each cohort's share of the move, and m by parameter."""
-        steps = self._progress[0].steps
+        steps = self._progress[0][0]
         means = {}
         work = []
         for cohort in self._cohorts:

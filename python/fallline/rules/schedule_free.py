@@ -51,7 +51,7 @@ class _ScheduleFree(Optimizer):
     @property
     def training(self) -> bool:
         """Whether the parameters hold y, so that steps may be taken."""
-        return all(state["train_mode"] for _, state in self._progress[0].cohorts)
+        return all(state["train_mode"] for _, state in self._progress[0][1])
 
     def train(self) -> None:
         """Put the parameters at y, where gradients are taken; nothing happens if they are there.
@@ -81,11 +81,11 @@ class _ScheduleFree(Optimizer):
         with self._exclusive():
             for name, param in zip(self._names, self._params, strict=True):
                 check_parameter(name, param)
-            now = self._settled()
+            steps, states, _ = self._settled()
             work: list[tuple[Kernel, float, tuple[float, ...]] | None] = []
             towards: list[NDArray | None] = [None] * len(self._params)
             cohort_of = [0] * len(self._params)
-            for c, (cohort, (t, state)) in enumerate(zip(self._cohorts, now.cohorts, strict=True)):
+            for c, (cohort, (t, state)) in enumerate(zip(self._cohorts, states, strict=True)):
                 moves = t > 0 and state["train_mode"] is not training  # until a step y = x
                 beta = self.interpolation(cohort.group)
                 weight = 1 - beta if training else 1 - 1 / beta
@@ -95,13 +95,13 @@ class _ScheduleFree(Optimizer):
                     cohort_of[i] = c
             binding = self._backend.bind(self._params, [()] * len(self._params), cohort_of)
             binding.bind(towards)
-            cohorts = tuple((t, {**state, "train_mode": training}) for t, state in now.cohorts)
+            cohorts = tuple((t, {**state, "train_mode": training}) for t, state in states)
             binding.update(
                 tuple(work),
                 False,
                 get_num_threads(),
                 self._progress,
-                now._replace(cohorts=cohorts),  # with the arrays, so that no interrupt tears them
+                (steps, cohorts, None),  # with the arrays, so that no interrupt tears them
                 None,
             )
 

@@ -2,6 +2,8 @@
 
 Any of them, and any plain function of the step, can be given as ``lr=`` to an optimizer:
 
+Examples
+--------
 >>> from fallline import schedules
 >>> schedule = schedules.LinearWarmup(schedules.Cosine(lr=0.5, steps=90), steps=10)
 >>> [schedule(step) for step in (0, 5, 10, 55, 100)]
