@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import sys
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -55,9 +54,11 @@ def _core() -> Any:
 
 def config() -> dict[str, Any]:
     """What :func:`show_config` prints, as a dict."""
+    from . import __version__
+
     core = _core()
     return {
-        "fallline": metadata.version("fallline"),
+        "fallline": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
