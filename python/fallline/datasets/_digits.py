@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from ._extras import require
-
-__all__ = ["digits"]
+from .._extras import require
+from ._dataset import Dataset
 
 
-def digits() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+def digits() -> Dataset:
     """Handwritten digits: the 1,797 images of 8 × 8 pixels that ship with scikit-learn.
 
     Returns
     -------
-    X : ndarray of float32, shape (1797, 64)
-        One image a row, its pixels from 0 to 1.
-    y : ndarray of int64, shape (1797,)
-        The digits.
+    Dataset
+        `X` float32, shape (1797, 64): one image a row, its pixels from 0 to 1;
+        `y` int64, shape (1797,): the digits.
 
     Raises
     ------
@@ -37,4 +34,4 @@ def digits() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     Alpaydin & Kaynak (1998), Optical recognition of handwritten digits, UCI repository.
     """
     pixels, y = require("sklearn.datasets", extra="demo").load_digits(return_X_y=True)
-    return (pixels / 16).astype(np.float32), y.astype(np.int64)
+    return Dataset((pixels / 16).astype(np.float32), y.astype(np.int64))
