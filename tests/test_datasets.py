@@ -274,6 +274,20 @@ def test_csv_round_trip(tmp_path: Path, data: Any, header: bool, newline: str) -
         same(fl.datasets.csv(tmp_path / "a.csv", names[target]).X, found.X)
 
 
+@one_folder
+@given(st.text('01.-e,"n\na \r', max_size=30), st.sampled_from([-1, 0, "a"]))
+def test_any_text_is_a_table_or_an_error(tmp_path: Path, text: str, target: int | str) -> None:
+    try:
+        X, y = fl.datasets.csv(write(tmp_path / "a.csv", text), target)
+    except ValueError as error:
+        message = str(error)
+    else:
+        assert np.isfinite(X).all()
+        assert X.shape == (len(y), X.shape[1])
+        return
+    assert "a.csv" in message
+
+
 def test_csv_targets(tmp_path: Path) -> None:
     def y(*labels: str) -> Dataset:
         text = "".join(f"1,{label}\n" for label in labels)
@@ -312,6 +326,7 @@ def test_csv_options(tmp_path: Path) -> None:
         ("a,b,y\n", "a header and no rows"),
         ("\n\n", "no rows"),
         ("1\n2\n", "a single column"),
+        ("y\n2\n", "a single column"),
         ("1,2\n1,\xff\n".encode("latin-1"), "line 2: found byte 0xff; expected UTF-8"),
         ('1,2\n"3,4\n', "line 2 has 1 columns"),
     ],
@@ -371,6 +386,31 @@ def test_svmlight_round_trip(
     same(one_based.toarray(), expected[:, 1:])
     assert X.nnz == sum(len(pairs) for _, pairs in rows)
     np.testing.assert_array_equal(y, [label for label, _ in rows])
+
+
+words = st.sampled_from(
+    ["1", "-2", "0.5", "1:2", "2:-3", "7:1e3", "9:1", "1:", ":", "3:4:5", "x:1"]
+)
+gaps = st.sampled_from([" ", " ", "\n", "\t", "  ", "", " # 1:1\n", "\r\n"])
+
+
+@settings(one_folder, max_examples=300)
+@given(st.lists(st.tuples(words, gaps), max_size=12))
+def test_svmlight_reads_no_line_in_another_way(
+    tmp_path: Path, pieces: list[tuple[str, str]]
+) -> None:
+    """What is accepted is what a plain line-by-line parser finds."""
+    pytest.importorskip("scipy")
+    text = "".join(map("".join, pieces))
+    try:
+        X, y = fl.datasets.svmlight(write(tmp_path / "a.svm", text), 10, zero_based=True)
+    except DataError:
+        return
+    lines = [line.partition("#")[0].split() for line in text.split("\n")]
+    rows = [line for line in lines if line]
+    assert y.tolist() == [float(row[0]) for row in rows]
+    pairs = [tuple(map(float, word.split(":"))) for row in rows for word in row[1:]]
+    assert list(zip(X.indices.tolist(), X.data.tolist(), strict=True)) == pairs
 
 
 @pytest.mark.parametrize("zero_based", [True, False])

@@ -142,6 +142,11 @@ def _is_number(field: str) -> bool:
 
 def _column(table: Table, target: int | str) -> int:
     """The index of the target's column."""
+    if table.width < 2:
+        raise DataError(
+            f"{table.path} has a single column; expected features and a target "
+            f"between delimiters {table.delimiter!r}"
+        )
     where = f"the {table.width} columns of {table.path}"
     if isinstance(target, str):
         if table.names is None:
@@ -151,11 +156,6 @@ def _column(table: Table, target: int | str) -> int:
                 f"target is {target!r}; expected one of {where}: {', '.join(table.names)}"
             )
         return table.names.index(target)
-    if table.width < 2:
-        raise DataError(
-            f"{table.path} has a single column; expected features and a target "
-            f"between delimiters {table.delimiter!r}"
-        )
     if not -table.width <= target < table.width:
         raise ValueError(f"target is {target}; expected an index into {where}")
     return target % table.width
