@@ -12,7 +12,7 @@ import numpy as np
 
 from ._types import Array, Grads, Params, compute_dtype
 from .arrays import check_apart, check_array, check_gradient
-from .backends import Binding, choose
+from .backends import Binding, Work, choose
 from .rules.elementwise import accumulate
 from .structure import Structure, flatten_groups, nest, split_groups
 from .threads import get_num_threads
@@ -96,6 +96,7 @@ class GradientAccumulator:
         self._views = [array.view() for array in self._sums]
         for view in self._views:
             view.flags.writeable = False
+        self._all = (True,) * len(self._sums)
         self._progress: list[Progress] = [self._nothing()]
 
     def _bind(self, arrays: list[Array]) -> Binding:
@@ -239,12 +240,16 @@ class GradientAccumulator:
                 self._binding.bind(flat)
             count, total, begun = self._progress[0]
             share = accumulate, 1.0, (0.0, scale * weight)
-            first = accumulate, 1.0, (1.0, scale * weight)
-            work = tuple(
-                None if grad is None else share if started else first
-                for grad, started in zip(flat, begun, strict=True)
-            )
-            begun = tuple(w is not None or b for w, b in zip(work, begun, strict=True))
+            work: Work = (share,) * len(flat)
+            # The other way costs 0.2 µs a tensor, twice what the native call does.
+            if begun is not self._all or any(grad is None for grad in flat):
+                first = accumulate, 1.0, (1.0, scale * weight)
+                work = tuple(
+                    None if grad is None else share if started else first
+                    for grad, started in zip(flat, begun, strict=True)
+                )
+                begun = tuple(w is not None or b for w, b in zip(work, begun, strict=True))
+                begun = self._all if all(begun) else begun
             pending = count + 1, total + weight, begun
             bad = self._binding.update(
                 work, watch, get_num_threads(), self._progress, pending, None

@@ -397,7 +397,8 @@ class LossScaler:
         \end{cases}
 
     The scale takes the values of ``torch.amp.GradScaler``'s, bit for bit: it is rounded to float32,
-    and does not grow beyond its range.
+    and does not grow beyond its range. Only, a step is skipped also where a finite gradient
+    overflows when it is multiplied by 1/S, as it can with a scale below 1.
 
     Parameters
     ----------
