@@ -6,8 +6,10 @@ Every optimizer as one fused pass over memory, with the same bits on every backe
 from __future__ import annotations
 
 from . import datasets as datasets
+from . import numerics as numerics
 from . import plot as plot
 from . import schedules as schedules
+from .accumulator import GradientAccumulator as GradientAccumulator
 from .backends import backends as backends
 from .clipping import clip_grad_norm as clip_grad_norm
 from .clipping import clip_grad_value as clip_grad_value

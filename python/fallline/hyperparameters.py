@@ -89,6 +89,10 @@ nonnegative = _between(0.0)
 positive = _between(0.0, open_low=True)
 decay = _between(0.0, 1.0, open_high=True)
 share = _between(0.0, 1.0)
+open_share = _between(0.0, 1.0, open_low=True, open_high=True)
+more_than_one = _between(1.0, open_low=True)
+count = _count(0)
+positive_count = _count(1)
 flag = _one_of(False, True)
 three_decays = _each(decay, decay, decay)
 
@@ -105,12 +109,12 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "eps_hat": flag,
     "decoupled": flag,
     "beta": decay,
-    "alpha_warmup": _optional(_count(1)),
-    "beta3_warmup": _optional(_count(1)),
+    "alpha_warmup": _optional(positive_count),
+    "beta3_warmup": _optional(positive_count),
     "initial_accumulator": nonnegative,
     "r": finite,
     "tolerance": _optional(nonnegative),
-    "warmup_steps": _count(0),
+    "warmup_steps": count,
     "weight_lr_power": nonnegative,
     "lr_decay": nonnegative,
     "initial_accumulator_value": nonnegative,
@@ -120,7 +124,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "eps_inside": flag,
     "rho": share,
     "momentum_decay": nonnegative,
-    "etas": _each(_between(0.0, 1.0, open_low=True, open_high=True), _between(1.0, open_low=True)),
+    "etas": _each(open_share, more_than_one),
     "step_sizes": _each(nonnegative, nonnegative),
     "lambd": nonnegative,
     "t0": finite,

@@ -16,7 +16,7 @@ from ._types import Array, Grads, Group, OnNonfinite, Params, compute_dtype
 from .arrays import check_apart, check_gradient, check_parameter
 from .backends import Binding, Work, choose
 from .kernel import Kernel
-from .structure import Structure, nest, split_groups
+from .structure import Structure, flatten_groups, nest, split_groups
 from .threads import get_num_threads
 
 __all__ = ["Optimizer", "State"]
@@ -281,19 +281,7 @@ class Optimizer:
 
     def _flatten(self, grads: Any) -> list[Any]:
         """Gradients as a new flat list, which keeps them alive during the step."""
-        if not self._grouped:
-            return self._structures[0].flatten("grads", grads)
-        if not isinstance(grads, (list, tuple)) or len(grads) != len(self._structures):
-            raise ValueError(
-                f"grads must be a list with an entry for each of the {len(self._structures)} "
-                "parameter groups"
-            )
-        flat: list[Any] = []
-        for i, (structure, entry) in enumerate(zip(self._structures, grads, strict=True)):
-            if isinstance(entry, dict) and set(entry) == {"params"}:
-                entry = entry["params"]
-            flat += structure.flatten(f"grads[{i}]", entry)
-        return flat
+        return flatten_groups(self._structures, self._grouped, "grads", grads)
 
     def _admit(self, flat: list[Any]) -> Binding:
         """Bind gradients that are not plainly fine: raise what is wrong, or leave out the None."""

@@ -41,6 +41,12 @@ class Structure:
             f"not {type(value).__name__}"
         )
 
+    def unflatten(self, flat: Sequence[Any]) -> Any:
+        """A flat list, nested like the parameters."""
+        if self.single:
+            return flat[0]
+        return list(flat) if self.keys is None else dict(zip(self.keys, flat, strict=True))
+
     @staticmethod
     def _single(what: str, value: Any) -> list[Any]:
         if _is_sequence(value) or isinstance(value, Mapping):
@@ -83,6 +89,25 @@ def nest(what: str, params: Any) -> tuple[Structure, list[Array]]:
             f"list of groups, not {type(params).__name__}"
         ) from None
     return Structure(None, len(arrays)), arrays
+
+
+def flatten_groups(
+    structures: Sequence[Structure], grouped: bool, what: str, value: Any
+) -> list[Any]:
+    """`value`, nested like all groups' parameters, as a new flat list."""
+    if not grouped:
+        return structures[0].flatten(what, value)
+    if not isinstance(value, (list, tuple)) or len(value) != len(structures):
+        raise ValueError(
+            f"{what} must be a list with an entry for each of the {len(structures)} "
+            "parameter groups"
+        )
+    flat: list[Any] = []
+    for i, (structure, entry) in enumerate(zip(structures, value, strict=True)):
+        if isinstance(entry, dict) and set(entry) == {"params"}:
+            entry = entry["params"]
+        flat += structure.flatten(f"{what}[{i}]", entry)
+    return flat
 
 
 def split_groups(params: Any) -> tuple[list[Group], bool]:

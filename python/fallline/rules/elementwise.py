@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..kernel import Array, kernel, where
+from ..kernel import Array, choose, kernel, where
 
-__all__ = ["clamp", "interpolate", "scale", "streams"]
+__all__ = ["accumulate", "clamp", "interpolate", "scale", "streams"]
 
 
 @kernel(coefficients="factor")
@@ -20,6 +20,12 @@ def clamp(p: Array, g: Array, c: Array) -> tuple[Array]:
 @kernel(coefficients="weight")
 def interpolate(p: Array, g: Array, c: Array) -> tuple[Array]:
     return (p + c.weight * (g - p),)
+
+
+@kernel(coefficients="first weight")
+def accumulate(p: Array, g: Array, c: Array) -> tuple[Array]:
+    term = c.weight * g
+    return (choose(c.first, term, p + term),)
 
 
 @kernel(coefficients="factor")

@@ -1,6 +1,6 @@
 // What the library does to arrays beside optimizing, as rules too, so that it runs on every
-// backend and storage type: clipping, the switches of schedule-free averaging, and the trivial
-// arithmetic that a benchmark holds the memory's speed against.
+// backend and storage type: clipping, sums of gradients, the switches of schedule-free averaging,
+// and the trivial arithmetic that a benchmark holds the memory's speed against.
 
 struct scale {  // reads no gradient
   static constexpr int slots = 0;
@@ -34,6 +34,18 @@ struct interpolate {  // towards what is given in the gradient's place
   }
 };
 FALLLINE_RULE(interpolate)
+
+struct accumulate {  // what a sum held before is not read as a number when the term is its first
+  static constexpr int slots = 0;
+  FALLLINE_COEFFICIENTS(first, weight)
+
+  template <class T>
+  static void update(T& p, T g, const C<T>& c) {
+    T term = c.weight * g;
+    p = choose(c.first, term, p + term);
+  }
+};
+FALLLINE_RULE(accumulate)
 
 template <int n>
 struct stream {  // reads n + 2 arrays, writes n + 1
