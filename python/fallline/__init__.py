@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import datasets as datasets
 from . import numerics as numerics
+from . import objectives as objectives
 from . import plot as plot
 from . import schedules as schedules
 from .accumulator import GradientAccumulator as GradientAccumulator

@@ -1,0 +1,8 @@
+"""Losses to minimize: their values, gradients and Hessian-vector products over minibatches."""
+
+from __future__ import annotations
+
+from .base import Objective as Objective
+from .linear import LinearRegression as LinearRegression
+from .logistic import LogisticRegression as LogisticRegression
+from .softmax import SoftmaxRegression as SoftmaxRegression
