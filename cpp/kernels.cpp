@@ -10,6 +10,7 @@ using u16 = std::uint16_t;
 using u32 = std::uint32_t;
 using u64 = std::uint64_t;
 
+#include "fallline/sequence.hpp"
 #include "fallline/ops.hpp"
 #include "fallline/registry.hpp"
 #include "fallline/codec.hpp"

@@ -12,6 +12,7 @@
 #endif
 
 #include "fallline/float_environment.hpp"
+#include "fallline/parallel.hpp"
 #include "fallline/step.hpp"
 
 namespace fallline {
@@ -21,9 +22,7 @@ namespace {
 constexpr std::size_t tensor_cost = 64;
 
 #ifdef _OPENMP
-// Work that one thread should have before a second is woken: below it, waking costs more than it
-// saves.
-constexpr std::size_t grain = 16 * 1024;
+constexpr std::size_t grain = 16 * 1024;  // below it, waking a thread costs more than it saves
 
 std::atomic<bool> forked{false};
 
@@ -61,18 +60,6 @@ void region(int threads, const Body& body) {
   for (std::thread& other : others) other.join();
 }
 #endif
-
-// body(k, parts) for every k in [0, parts); parts may be fewer than asked for.
-template <class Body>
-void run(std::size_t work, int threads, const Body& body) {
-  threads = int(std::min<std::size_t>(std::size_t(threads), 1 + work / grain));
-  if (threads <= 1) return body(std::size_t{0}, std::size_t{1});
-#ifdef _OPENMP
-  if (forked.load(std::memory_order_relaxed))
-    return std::thread([&] { region(threads, body); }).join();
-#endif
-  region(threads, body);
-}
 
 // visit(tensor, begin, n, tile, scratch) for every tile, each thread on its contiguous run.
 template <class Visit>
@@ -116,6 +103,16 @@ void keep_smallest(std::atomic<std::size_t>& smallest, std::size_t candidate) {
 }
 
 }  // namespace
+
+const std::size_t parallel_grain = grain;
+
+void run_parts(int parts, const std::function<void(std::size_t, std::size_t)>& body) {
+#ifdef _OPENMP
+  if (forked.load(std::memory_order_relaxed))
+    return std::thread([&] { region(parts, body); }).join();
+#endif
+  region(parts, body);
+}
 
 void Layout::rebuild(std::span<const Tensor> tensors) {
   work_.assign(1, 0);

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "fallline/dispatch.hpp"
+#include "objectives.hpp"
 #include "tensors.hpp"
 
 namespace py = pybind11;
@@ -51,4 +52,6 @@ PYBIND11_MODULE(_core, m) {
       .def("sum_squares", &Tensors::sum_squares, py::arg("scale"), py::arg("threads"))
       .def("update", &Tensors::update, py::arg("work"), py::arg("watch"), py::arg("threads"),
            py::arg("progress"), py::arg("pending"), py::arg("sums"));
+
+  fallline::python::bind_objectives(m);
 }

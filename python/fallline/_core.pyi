@@ -40,3 +40,28 @@ class Tensors:
         pending: Any,
         sums: list[float] | None,
     ) -> int: ...
+
+class Objective:
+    def evaluate(
+        self,
+        phi: Array,
+        direction: Array | None,
+        batch: Array | None,
+        product: Array | None,
+        threads: int,
+    ) -> float: ...
+
+class LinearModel(Objective):
+    def __init__(
+        self,
+        head: str,
+        x: tuple[Array, ...],
+        y: Array,
+        weight: Array | None,
+        features: int,
+        outputs: int,
+        intercept: bool,
+        mean: bool,
+        l2: float,
+        penalized: list[tuple[int, int]],
+    ) -> None: ...

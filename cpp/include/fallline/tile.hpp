@@ -1,15 +1,6 @@
 // A tile of a tensor through its stages: load → rule → store. Where an array already has the
 // compute type it is worked on in place. Included inside a per-ISA anonymous namespace.
 
-template <int... i>
-struct indices {};
-template <int n, int... i>
-struct count_to : count_to<n - 1, n - 1, i...> {};
-template <int... i>
-struct count_to<0, i...> {
-  using type = indices<i...>;
-};
-
 template <class T>
 struct BitsOf;
 template <>

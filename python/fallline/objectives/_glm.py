@@ -93,7 +93,10 @@ class GeneralizedLinearModel(Objective):
         )
         chosen = choose(backend)
         self.backend = chosen.NAME
-        self._evaluator = evaluators(chosen.NAME).LinearModel(self.head, self.samples)
+        if chosen.NAME == "native":
+            self._core = _core_model(self.head, self.samples, self._terms())
+        else:
+            self._evaluator = evaluators(chosen.NAME).LinearModel(self.head, self.samples)
 
     def _accumulate(
         self, phi: Array, batch: Array | None, gradient: Array | None, scale: float
@@ -121,6 +124,22 @@ class GeneralizedLinearModel(Objective):
             if X.shape[1] != self.n_features:
                 raise ValueError(f"X has {X.shape[1]} features; the model has {self.n_features}")
         return self._outputs(vector, X)
+
+
+def _core_model(head: Head, samples: Samples, terms: dict[str, Any]) -> Any:
+    from .. import _core
+
+    X = samples.X
+    return _core.LinearModel(
+        head=head.name,
+        x=(X.data, X.indices, X.indptr) if is_sparse(X) else (X,),
+        y=samples.y,
+        weight=samples.weight,
+        features=X.shape[1],
+        outputs=samples.outputs,
+        intercept=samples.intercept,
+        **terms,
+    )
 
 
 def evaluators(backend: str) -> Any:

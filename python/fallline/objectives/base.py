@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from .._memory import available_memory
 from .._types import Array
+from ..threads import get_num_threads
 from ._data import as_batch, as_vector
 
 __all__ = ["Batch", "Objective", "Reduction"]
@@ -53,6 +54,7 @@ class Objective:
     shapes: dict[str, tuple[int, ...]]
     reduction: Reduction
     l2: float
+    _core: Any = None  # the same loss in C++, where there is one
 
     def __init__(
         self,
@@ -81,6 +83,11 @@ class Objective:
         self._penalized = [
             part for name, part in self._parts.items() if name not in self.unpenalized
         ]
+
+    def _terms(self) -> dict[str, Any]:
+        """Reduction and penalty, as the C++ core takes them."""
+        ranges = [(part.start, part.stop) for part in self._penalized]
+        return {"mean": self.reduction == "mean", "l2": self.l2, "penalized": ranges}
 
     # ---- what a model defines ------------------------------------------------------------------
 
@@ -163,6 +170,9 @@ class Objective:
         vector, indices = self._check(phi, batch)
         direction = as_vector("v", v, self.n_params, self.dtype)
         out = self._output(out)
+        if self._core is not None:
+            self._core.evaluate(vector, direction, indices, out, get_num_threads())
+            return out
         self._curve(vector, direction, indices, out, self._scale(indices))
         if penalty := self._penalty(indices):
             for part in self._penalized:
@@ -196,6 +206,8 @@ class Objective:
 
     def _evaluate(self, phi: Array, batch: Array | None, gradient: Array | None) -> float:
         """Loss and, if asked for, gradient, of checked arguments: what loops call."""
+        if self._core is not None:
+            return float(self._core.evaluate(phi, None, batch, gradient, get_num_threads()))
         scale = self._scale(batch)
         loss = scale * self._accumulate(phi, batch, gradient, scale)
         if penalty := self._penalty(batch):

@@ -1,0 +1,44 @@
+// How the loss of a linear model's outputs declares itself; objectives.def lists them. Included
+// inside a per-ISA anonymous namespace.
+
+// Of a block of rows at a time: outputs z, targets y, slopes ∂ℓ/∂z and directions u are by output,
+// block_rows numbers each.
+struct Head {
+  void (*value)(std::size_t outputs, const double* z, const double* y, double* loss, double* slope);
+  // u becomes (∂²ℓ/∂z²) u.
+  void (*curve)(std::size_t outputs, const double* z, const double* y, double* u);
+};
+
+template <int index>
+struct RegisteredHead;
+
+inline constexpr int first_head = __COUNTER__ + 1;
+
+#define FALLLINE_HEAD(head)                         \
+  template <>                                       \
+  struct RegisteredHead<__COUNTER__ - first_head> { \
+    using type = head;                              \
+    static constexpr const char* name = #head;      \
+  };
+
+#include "fallline/objectives.def"
+
+inline constexpr int head_count = __COUNTER__ - first_head;
+
+template <int... i>
+constexpr auto make_heads(indices<i...>) {
+  struct {
+    Head at[head_count];
+  } made = {{{RegisteredHead<i>::type::value, RegisteredHead<i>::type::curve}...}};
+  return made;
+}
+inline constexpr auto heads = make_heads(typename count_to<head_count>::type{});
+
+template <int... i>
+constexpr auto name_heads(indices<i...>) {
+  struct {
+    const char* at[head_count];
+  } made = {{RegisteredHead<i>::name...}};
+  return made;
+}
+inline constexpr auto head_names = name_heads(typename count_to<head_count>::type{});

@@ -1,0 +1,110 @@
+// 64 bytes of numbers in as many registers as the ISA needs for them: the lanes in which products
+// are summed, the same on every ISA. Included inside a per-ISA anonymous namespace.
+
+#if defined(__AVX512F__)
+inline constexpr int register_bytes = 64;
+#elif defined(__AVX__)
+inline constexpr int register_bytes = 32;
+#else
+inline constexpr int register_bytes = 16;
+#endif
+
+template <class T>
+struct Lanes {
+  typedef T Register __attribute__((vector_size(register_bytes)));
+  static constexpr std::size_t width = register_bytes / sizeof(T);
+  static constexpr std::size_t parts = 64 / register_bytes;
+  static constexpr std::size_t count = 64 / sizeof(T);
+
+  static Register load(const T* from) {
+    Register x;
+    __builtin_memcpy(&x, from, sizeof x);
+    return x;
+  }
+  static void store(T* to, Register x) { __builtin_memcpy(to, &x, sizeof x); }
+};
+
+// Lanes in a fixed tree.
+template <class T>
+T add_lanes(T* lane) {
+#pragma GCC unroll 8
+  for (std::size_t half = Lanes<T>::count / 2; half > 0; half /= 2)
+    for (std::size_t l = 0; l < half; ++l) lane[l] += lane[l + half];
+  return lane[0];
+}
+
+// out[c][r] = Σ x_r · w_c for R rows and C outputs, w apart by `stride`, out by block_rows. Element
+// i goes to lane i mod count. Several sums at a time hide the latency of an addition and load less.
+template <int R, int C, class T>
+void dots(std::size_t n, const T* const* x, const T* w, std::size_t stride, T* out) {
+  using L = Lanes<T>;
+  using Register = typename L::Register;
+  Register sum[R][C][L::parts] = {};
+  std::size_t i = 0;
+  for (; i + L::count <= n; i += L::count) {
+#pragma GCC unroll 4
+    for (std::size_t p = 0; p < L::parts; ++p) {
+      const std::size_t j = i + p * L::width;
+      Register own[C];
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) own[c] = L::load(w + std::size_t(c) * stride + j);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const Register row = L::load(x[r] + j);
+#pragma GCC unroll 8
+        for (int c = 0; c < C; ++c) sum[r][c][p] += row * own[c];
+      }
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c) {
+      alignas(64) T lane[L::count];
+      __builtin_memcpy(lane, sum[r][c], sizeof lane);
+      const T* own = w + std::size_t(c) * stride;
+      for (std::size_t l = 0; i + l < n; ++l) lane[l] += x[r][i + l] * own[i + l];
+      out[std::size_t(c) * block_rows + std::size_t(r)] = add_lanes(lane);
+    }
+}
+
+// g_c += s[c][0] x_0, then s[c][1] x_1, … for a block's rows and C outputs: one load and store of
+// g. The rows' successors are fetched on the way, a line each, as a shuffled batch jumps from row
+// to row, which the hardware cannot foresee.
+template <int C, class T>
+void add_rows(std::size_t n, const T* const* x, const T* const* next, const T* s, T* g,
+              std::size_t stride) {
+  using L = Lanes<T>;
+  using Register = typename L::Register;
+  std::size_t i = 0;
+  for (; i + L::count <= n; i += L::count) {
+    if (next)
+      for (std::size_t r = 0; r < block_rows; ++r) __builtin_prefetch(next[r] + i);
+#pragma GCC unroll 4
+    for (std::size_t p = 0; p < L::parts; ++p) {
+      const std::size_t j = i + p * L::width;
+      Register sum[C];
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) sum[c] = L::load(g + std::size_t(c) * stride + j);
+#pragma GCC unroll 8
+      for (std::size_t r = 0; r < block_rows; ++r) {
+        const Register row = L::load(x[r] + j);
+#pragma GCC unroll 8
+        for (int c = 0; c < C; ++c) sum[c] += s[std::size_t(c) * block_rows + r] * row;
+      }
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) L::store(g + std::size_t(c) * stride + j, sum[c]);
+    }
+  }
+  for (; i < n; ++i)
+    for (int c = 0; c < C; ++c) {
+      T sum = g[std::size_t(c) * stride + i];
+      for (std::size_t r = 0; r < block_rows; ++r)
+        sum += s[std::size_t(c) * block_rows + r] * x[r][i];
+      g[std::size_t(c) * stride + i] = sum;
+    }
+}
+
+template <class T>
+void add_row(std::size_t n, T s, const T* __restrict x, T* __restrict g) {
+#pragma omp simd
+  for (std::size_t j = 0; j < n; ++j) g[j] += s * x[j];
+}

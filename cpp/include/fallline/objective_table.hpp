@@ -1,0 +1,32 @@
+// The function pointers to objectives' kernels that one ISA offers.
+#pragma once
+#include "fallline/samples.hpp"
+
+namespace fallline {
+
+struct ObjectiveTable {
+  const char* const* heads;  // names of the linear models' losses
+  int head_count;
+
+  // Rows [begin, begin + n) of a batch through a linear model: returns Σ w·ℓ; `partial`, of the
+  // compute type, becomes the unscaled product where one is wanted.
+  double (*dense_rows)(const LinearBatch& batch, std::size_t begin, std::size_t n, void* partial,
+                       double* scratch);
+  // CSR, first half: Σ w·ℓ, the rows' scaled slopes, and the sum of their slopes by output.
+  double (*sparse_rows)(const LinearBatch& batch, std::size_t begin, std::size_t n,
+                        double* intercepts, double* scratch);
+  // CSR, second half: columns [first, last) of the product.
+  void (*sparse_columns)(const LinearBatch& batch, std::size_t first, std::size_t last,
+                         void* product);
+
+  // Columns [begin, end) of `product` become scale · Σ over `count` partial products, in a fixed
+  // tree.
+  void (*combine)(DType partial, DType type, const void* partials, std::size_t count,
+                  std::size_t stride, std::size_t begin, std::size_t end, double scale,
+                  void* product);
+  // Adds penalty·v to elements [begin, end) of `product`, unless null; returns Σ φ² over them.
+  double (*penalize)(DType type, std::size_t begin, std::size_t end, double penalty,
+                     const void* phi, const void* v, void* product);
+};
+
+}  // namespace fallline

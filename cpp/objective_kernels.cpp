@@ -1,0 +1,51 @@
+// The objectives' kernels, compiled once per ISA as kernels.cpp is, and for the same reasons
+// without std templates. The object exports one symbol.
+#include "fallline/objective_table.hpp"
+
+namespace fallline::FALLLINE_ISA {
+namespace {
+
+using u16 = std::uint16_t;
+using u32 = std::uint32_t;
+using u64 = std::uint64_t;
+using i32 = std::int32_t;
+using i64 = std::int64_t;
+
+#include "fallline/sequence.hpp"
+#include "fallline/ops.hpp"
+#include "fallline/codec.hpp"
+#include "fallline/math.hpp"
+#include "fallline/reduce.hpp"
+#include "fallline/heads.hpp"
+#include "fallline/lanes.hpp"
+#include "fallline/rows.hpp"
+#include "fallline/sparse_rows.hpp"
+#include "fallline/combine.hpp"
+
+double any_dense_rows(const LinearBatch& b, std::size_t begin, std::size_t n, void* partial,
+                      double* scratch) {
+  return b.samples->type == DType::f64 ? dense_rows<double>(b, begin, n, partial, scratch)
+                                       : dense_rows<float>(b, begin, n, partial, scratch);
+}
+
+double any_sparse_rows(const LinearBatch& b, std::size_t begin, std::size_t n, double* intercepts,
+                       double* scratch) {
+  return by_type(*b.samples, [&]<class T, class Index>(T, Index) {
+    return sparse_rows<T, Index>(b, begin, n, intercepts, scratch);
+  });
+}
+
+void any_sparse_columns(const LinearBatch& b, std::size_t first, std::size_t last, void* product) {
+  by_type(*b.samples, [&]<class T, class Index>(T, Index) {
+    sparse_columns<T, Index>(b, first, last, product);
+  });
+}
+
+constexpr ObjectiveTable table = {head_names.at,      head_count, any_dense_rows, any_sparse_rows,
+                                  any_sparse_columns, combine,    penalize};
+
+}  // namespace
+
+const ObjectiveTable* objectives() { return &table; }
+
+}  // namespace fallline::FALLLINE_ISA

@@ -1,0 +1,110 @@
+#include "objectives.hpp"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "fallline/dispatch.hpp"
+#include "fallline/linear_model.hpp"
+
+namespace fallline::python {
+namespace {
+
+namespace py = pybind11;
+
+// Evaluations that take microseconds: other Python threads lose less in them than handing over the
+// interpreter's lock costs.
+constexpr std::size_t too_short_to_share = 16 * 1024;
+
+DType float_type(const py::array& array) {
+  return array.itemsize() == sizeof(double) ? DType::f64 : DType::f32;
+}
+
+const void* data_or_null(const py::object& array) {
+  return array.is_none() ? nullptr : py::reinterpret_borrow<py::array>(array).data();
+}
+
+// A linear model and the arrays that it reads.
+class KeptLinearModel : public LinearModel {
+ public:
+  KeptLinearModel(const Samples& samples, int head, Terms terms, py::tuple arrays)
+      : LinearModel(samples, head, std::move(terms)), arrays_(std::move(arrays)) {}
+
+ private:
+  py::tuple arrays_;
+};
+
+int find_head(const std::string& name) {
+  const ObjectiveTable& table = active_objectives();
+  for (int i = 0; i < table.head_count; ++i)
+    if (name == table.heads[i]) return i;
+  throw std::logic_error("the core has no loss " + name);
+}
+
+// The arrays were checked in Python; what is wrong here is a programming error.
+std::unique_ptr<LinearModel> linear_model(const std::string& head, const py::tuple& x,
+                                          const py::array& y, const py::object& weight,
+                                          std::size_t features, std::size_t outputs, bool intercept,
+                                          bool mean, double l2,
+                                          std::vector<Objective::Range> penalized) {
+  const auto values = py::reinterpret_borrow<py::array>(x[0]);
+  Samples s;
+  s.values = values.data();
+  if (x.size() == 3) {
+    const auto indices = py::reinterpret_borrow<py::array>(x[1]);
+    s.indices = indices.data();
+    s.indptr = py::reinterpret_borrow<py::array>(x[2]).data();
+    s.wide = indices.itemsize() == sizeof(std::int64_t);
+  }
+  s.targets = y.data();
+  s.weight = data_or_null(weight);
+  s.rows = std::size_t(y.shape(0));
+  s.features = features;
+  s.target_count = std::size_t(y.shape(1));
+  s.outputs = outputs;
+  s.intercept = intercept;
+  s.type = float_type(values);
+  return std::make_unique<KeptLinearModel>(s, find_head(head),
+                                           Objective::Terms{mean, l2, std::move(penalized)},
+                                           py::make_tuple(x, y, weight));
+}
+
+double evaluate(const Objective& objective, const py::array& phi, const py::object& direction,
+                const py::object& batch, const py::object& product, int threads) {
+  Request request;
+  request.phi = phi.data();
+  request.direction = data_or_null(direction);
+  request.size = objective.samples();
+  if (!batch.is_none()) {
+    const auto indices = py::reinterpret_borrow<py::array>(batch);
+    request.batch = static_cast<const std::int64_t*>(indices.data());
+    request.size = std::size_t(indices.size());
+  }
+  if (!product.is_none())
+    request.product = py::reinterpret_borrow<py::array>(product).mutable_data();
+  if (std::size_t(phi.size()) != objective.params() || float_type(phi) != objective.type())
+    throw std::logic_error("unchecked parameters");
+
+  thread_local Workspace workspace;
+  if (objective.work(request.size) < too_short_to_share)
+    return objective.evaluate(request, threads, workspace);
+  const py::gil_scoped_release release;
+  return objective.evaluate(request, threads, workspace);
+}
+
+}  // namespace
+
+void bind_objectives(py::module_& m) {
+  py::class_<Objective>(m, "Objective")
+      .def("evaluate", evaluate, py::arg("phi"), py::arg("direction"), py::arg("batch"),
+           py::arg("product"), py::arg("threads"));
+  py::class_<LinearModel, Objective>(m, "LinearModel")
+      .def(py::init(&linear_model), py::arg("head"), py::arg("x"), py::arg("y"), py::arg("weight"),
+           py::arg("features"), py::arg("outputs"), py::arg("intercept"), py::arg("mean"),
+           py::arg("l2"), py::arg("penalized"));
+}
+
+}  // namespace fallline::python
