@@ -39,16 +39,13 @@ double LinearModel::accumulate_sparse(const Request& request, int threads,
   double* own = losses + leaves.count;
   const LinearBatch batch{&samples_, &request, head_, own + parts * scratch};
 
-  run(work(request.size), std::min(threads, int(leaves.count)),
-      [&](std::size_t part, std::size_t of) {
-        const DefaultFloatEnvironment environment;
-        for (std::size_t i = leaves.count * part / of; i < leaves.count * (part + 1) / of; ++i) {
-          const std::size_t begin = i * leaves.rows;
-          losses[i] = active_objectives().sparse_rows(batch, begin,
-                                                      std::min(leaves.rows, request.size - begin),
-                                                      intercepts + i * k, own + part * scratch);
-        }
-      });
+  run_each(leaves.count, work(request.size), threads, [&](std::size_t i, std::size_t part) {
+    const DefaultFloatEnvironment environment;
+    const std::size_t begin = i * leaves.rows;
+    losses[i] =
+        active_objectives().sparse_rows(batch, begin, std::min(leaves.rows, request.size - begin),
+                                        intercepts + i * k, own + part * scratch);
+  });
   if (request.product) {
     run(work(request.size) + samples_.weights() / 4, threads,
         [&](std::size_t part, std::size_t of) {

@@ -46,15 +46,12 @@ double sum_leaves(const Objective& objective, const Request& request, DType part
   double* own = partials + leaves.count * stride;
   double* losses = own + parts * scratch;
 
-  run(objective.work(request.size), std::min(threads, int(leaves.count)),
-      [&](std::size_t k, std::size_t of) {
-        const DefaultFloatEnvironment environment;
-        for (std::size_t i = leaves.count * k / of; i < leaves.count * (k + 1) / of; ++i) {
-          const std::size_t begin = i * leaves.rows;
-          losses[i] = leaf(begin, std::min(leaves.rows, request.size - begin),
-                           static_cast<void*>(partials + i * stride), own + k * scratch);
-        }
-      });
+  run_each(leaves.count, objective.work(request.size), threads, [&](std::size_t i, std::size_t k) {
+    const DefaultFloatEnvironment environment;
+    const std::size_t begin = i * leaves.rows;
+    losses[i] = leaf(begin, std::min(leaves.rows, request.size - begin),
+                     static_cast<void*>(partials + i * stride), own + k * scratch);
+  });
   if (params > 0)
     run(params * leaves.count / 8, threads, [&](std::size_t k, std::size_t of) {
       const DefaultFloatEnvironment environment;

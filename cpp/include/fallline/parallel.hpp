@@ -1,6 +1,7 @@
 // Work shared out over threads; parallel.cpp is the only file that knows how.
 #pragma once
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <functional>
 
@@ -20,6 +21,16 @@ void run(std::size_t work, int threads, const Body& body) {
     body(std::size_t{0}, std::size_t{1});
   else
     run_parts(int(parts), body);
+}
+
+// each(i, k) for every i in [0, count), taken up by whichever thread k is free: with rows scattered
+// over memory no thread has a share of its own, and one that is held up holds up no other.
+template <class Each>
+void run_each(std::size_t count, std::size_t work, int threads, const Each& each) {
+  std::atomic<std::size_t> taken{0};
+  run(work, int(std::min(std::size_t(threads), count)), [&](std::size_t k, std::size_t) {
+    for (std::size_t i; (i = taken.fetch_add(1, std::memory_order_relaxed)) < count;) each(i, k);
+  });
 }
 
 }  // namespace fallline

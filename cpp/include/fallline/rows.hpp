@@ -58,18 +58,21 @@ double losses_and_slopes(const LinearBatch& b, Block<T>& block, std::size_t begi
 // Outputs of n rows for one vector of parameters.
 template <class T>
 void dense_outputs(const Samples& s, const void* parameters, const T* const* x, std::size_t n,
-                   T* products, double* z) {
+                   T* products, double* z, Ahead<T> ahead) {
   const T* w = static_cast<const T*>(parameters);
   std::size_t r = 0;
   const auto outputs = [&]<int R>(Constant<R>) {
+    const auto some = [&]<int C>(Constant<C>, std::size_t c) {
+      dots<R, C>(s.features, x + r, w + c * s.features, s.features, products + c * block_rows + r,
+                 ahead);
+      ahead = {};
+    };
     std::size_t c = 0;
-    for (; c + dot_outputs <= s.outputs; c += dot_outputs)
-      dots<R, dot_outputs>(s.features, x + r, w + c * s.features, s.features,
-                           products + c * block_rows + r);
-    for (; c < s.outputs; ++c)
-      dots<R, 1>(s.features, x + r, w + c * s.features, s.features, products + c * block_rows + r);
+    for (; c + dot_outputs <= s.outputs; c += dot_outputs) some(Constant<dot_outputs>{}, c);
+    for (; c < s.outputs; ++c) some(Constant<1>{}, c);
   };
   for (; r + dot_rows <= n; r += dot_rows) outputs(Constant<dot_rows>{});
+  for (; r + 4 <= n; r += 4) outputs(Constant<4>{});
   for (; r < n; ++r) outputs(Constant<1>{});
   for (std::size_t c = 0; c < s.outputs; ++c)
     for (std::size_t k = 0; k < n; ++k) {
@@ -78,25 +81,30 @@ void dense_outputs(const Samples& s, const void* parameters, const T* const* x, 
     }
 }
 
+// Adds slope × row to the partial product, output by output and row by row.
 template <class T>
-void dense_pull_back(const Samples& s, const T* const* x, const T* const* next, std::size_t n,
-                     const T* slopes, T* partial) {
-  std::size_t c = 0;
-  if (n == block_rows) {
-    for (; c + dot_outputs <= s.outputs; c += dot_outputs, next = nullptr)
-      add_rows<dot_outputs>(s.features, x, next, slopes + c * block_rows, partial + c * s.features,
-                            s.features);
-    for (; c < s.outputs; ++c, next = nullptr)
-      add_rows<1>(s.features, x, next, slopes + c * block_rows, partial + c * s.features,
-                  s.features);
-  } else {
-    for (; c < s.outputs; ++c)
-      for (std::size_t r = 0; r < n; ++r)
-        add_row(s.features, slopes[c * block_rows + r], x[r], partial + c * s.features);
-  }
+void dense_pull_back(const Samples& s, const T* const* x, std::size_t n, const T* slopes,
+                     T* partial, Ahead<T> ahead) {
+  std::size_t r = 0, c = 0;
+  const auto several = [&]<int R>(Constant<R>) {
+    const auto some = [&]<int C>(Constant<C>) {
+      add_rows<R, C>(s.features, x + r, slopes + c * block_rows + r, partial + c * s.features,
+                     s.features, ahead);
+      ahead = {};
+      c += C;
+    };
+    for (c = 0; c + dot_outputs <= s.outputs;) some(Constant<dot_outputs>{});
+    while (c < s.outputs) some(Constant<1>{});
+    r += R;
+  };
+  while (r + 8 <= n) several(Constant<8>{});
+  while (r + 4 <= n) several(Constant<4>{});
+  for (; r < n; ++r)
+    for (c = 0; c < s.outputs; ++c)
+      add_row(s.features, slopes[c * block_rows + r], x[r], partial + c * s.features);
   if (s.intercept)
     for (c = 0; c < s.outputs; ++c)
-      for (std::size_t r = 0; r < n; ++r) partial[s.weights() + c] += slopes[c * block_rows + r];
+      for (r = 0; r < n; ++r) partial[s.weights() + c] += slopes[c * block_rows + r];
 }
 
 // Rows [begin, end) of the batch, added to `partial` where a product is wanted: Σ w·ℓ.
@@ -112,16 +120,26 @@ double dense_chunk(const LinearBatch& b, std::size_t begin, std::size_t end, T* 
   for (std::size_t i = begin; i < end; i += block_rows) {
     const std::size_t n = end - i < block_rows ? end - i : block_rows;
     for (std::size_t r = 0; r < n; ++r) x[r] = row(i + r);
+    // The next block's rows are asked for in every phase of this one: memory is never idle.
+    const bool more = i + 2 * block_rows <= q.size;
+    for (std::size_t r = 0; more && r < block_rows; ++r) {
+      const std::size_t sample = q.sample(i + block_rows + r);
+      next[r] = values + sample * s.features;
+      __builtin_prefetch(static_cast<const T*>(s.targets) + sample * s.target_count);
+      if (s.weight) __builtin_prefetch(static_cast<const T*>(s.weight) + sample);
+    }
+    const auto ahead = [&](int from, int to) {
+      return more ? Ahead<T>{next + from, to - from} : Ahead<T>{};
+    };
+    const int early = q.product ? 3 : 6;
     Block<T> block(s, memory);
-    dense_outputs(s, q.phi, x, n, block.products, block.z);
-    if (q.direction) dense_outputs(s, q.direction, x, n, block.products, block.u);
+    dense_outputs(s, q.phi, x, n, block.products, block.z, ahead(0, early));
+    if (q.direction) dense_outputs<T>(s, q.direction, x, n, block.products, block.u, {});
+    for (std::size_t j = 0; j < s.features; j += Lanes<T>::count) ahead(early, early + 2).line(j);
     loss += losses_and_slopes(b, block, i, n);
     if (!q.product) continue;
-    const bool ahead = i + 2 * block_rows <= q.size;
-    if (ahead)
-      for (std::size_t r = 0; r < block_rows; ++r) next[r] = row(i + block_rows + r);
     for (std::size_t k = 0; k < s.outputs * block_rows; ++k) block.products[k] = T(block.slope[k]);
-    dense_pull_back(s, x, ahead ? next : nullptr, n, block.products, partial);
+    dense_pull_back(s, x, n, block.products, partial, ahead(early + 2, block_rows));
   }
   return loss;
 }
