@@ -19,6 +19,7 @@ from .config import get_isa as get_isa
 from .config import isas as isas
 from .config import set_isa as set_isa
 from .config import show_config as show_config
+from .minibatch import Minibatches as Minibatches
 from .optimizer import Optimizer as Optimizer
 from .rules import *  # noqa: F403
 from .rules import optimizers as optimizers
