@@ -19,7 +19,11 @@ from .config import get_isa as get_isa
 from .config import isas as isas
 from .config import set_isa as set_isa
 from .config import show_config as show_config
+from .fit.averaging import EMA as EMA
+from .fit.averaging import SWA as SWA
+from .fit.result import Result as Result
 from .minibatch import Minibatches as Minibatches
+from .minimize import minimize as minimize
 from .optimizer import Optimizer as Optimizer
 from .rules import *  # noqa: F403
 from .rules import optimizers as optimizers

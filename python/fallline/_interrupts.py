@@ -27,3 +27,33 @@ def shielded() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
         if held:
             handler(*held[0])
+
+
+class Noticed:
+    """Whether Ctrl-C has been pressed."""
+
+    asked = False
+
+
+@contextmanager
+def noticed() -> Iterator[Noticed]:
+    """Take the first SIGINT as a request, to be met between steps; a second one interrupts."""
+    request = Noticed()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):
+        yield request
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if request.asked:
+            handler(number, frame)
+        request.asked = True
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield request
+    finally:
+        signal.signal(signal.SIGINT, handler)
