@@ -6,6 +6,7 @@ import inspect
 import math
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ __all__ = [
     "as_reduction",
     "as_source",
     "as_start",
+    "hyperparameters_of",
     "make_optimizer",
     "optional_callable",
     "optional_count",
@@ -105,11 +107,17 @@ def as_start(objective: Objective, x0: Any, seed: int) -> Array:
     return start
 
 
+@cache
+def hyperparameters_of(cls: type[Optimizer]) -> list[str]:
+    """Names of what an optimizer takes beside parameters."""
+    return [name for name in inspect.signature(cls).parameters if name != "params"]
+
+
 def make_optimizer(cls: Any, phi: Array, hyperparameters: Mapping[str, Any]) -> Optimizer:
     """An optimizer of this class over the parameters."""
     if not (isinstance(cls, type) and issubclass(cls, Optimizer) and cls is not Optimizer):
         raise TypeError(f"optimizer must be one of fallline.optimizers(), not {cls!r}")
-    known = [name for name in inspect.signature(cls).parameters if name != "params"]
+    known = hyperparameters_of(cls)
     for name in hyperparameters:
         if name not in known:
             raise TypeError(

@@ -21,7 +21,7 @@ class Bar:
         if shown:
             require("rich", extra="cli")
         self._shown = shown
-        self._wanted = shown is not False and find_spec("rich") is not None
+        self._wanted = shown is not False
         self._total, self._steps_per_epoch = total, steps_per_epoch
         self._next = perf_counter() + AFTER
         self._progress: Any = None
@@ -40,7 +40,10 @@ class Bar:
         )
 
     def _start(self) -> bool:
-        """Begin to draw; no thread does, as it would take time from the steps."""
+        """Begin to draw, if that is possible; no thread does, it would take time from the steps."""
+        if not self._shown and find_spec("rich") is None:
+            self._wanted = False
+            return False
         from rich import progress
         from rich.console import Console
 
