@@ -35,10 +35,27 @@ class Noticed:
     asked = False
 
 
+class _Local(threading.local):
+    request: Noticed | None = None
+
+
+_local = _Local()
+
+
+@contextmanager
+def following(request: Noticed) -> Iterator[None]:
+    """In a worker's thread: have :func:`noticed` give the request that the main thread takes."""
+    _local.request = request
+    try:
+        yield
+    finally:
+        _local.request = None
+
+
 @contextmanager
 def noticed() -> Iterator[Noticed]:
     """Take the first SIGINT as a request, to be met between steps; a second one interrupts."""
-    request = Noticed()
+    request = _local.request or Noticed()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return

@@ -29,6 +29,7 @@ __all__ = [
     "as_source",
     "as_start",
     "hyperparameters_of",
+    "is_rule",
     "make_optimizer",
     "optional_callable",
     "optional_count",
@@ -107,15 +108,20 @@ def as_start(objective: Objective, x0: Any, seed: int) -> Array:
     return start
 
 
+def is_rule(cls: Any) -> bool:
+    """Whether it is an optimizer's class."""
+    return isinstance(cls, type) and issubclass(cls, Optimizer) and cls is not Optimizer
+
+
 @cache
-def hyperparameters_of(cls: type[Optimizer]) -> list[str]:
+def hyperparameters_of(cls: Any) -> list[str]:
     """Names of what an optimizer takes beside parameters."""
     return [name for name in inspect.signature(cls).parameters if name != "params"]
 
 
 def make_optimizer(cls: Any, phi: Array, hyperparameters: Mapping[str, Any]) -> Optimizer:
     """An optimizer of this class over the parameters."""
-    if not (isinstance(cls, type) and issubclass(cls, Optimizer) and cls is not Optimizer):
+    if not is_rule(cls):
         raise TypeError(f"optimizer must be one of fallline.optimizers(), not {cls!r}")
     known = hyperparameters_of(cls)
     for name in hyperparameters:
@@ -124,8 +130,7 @@ def make_optimizer(cls: Any, phi: Array, hyperparameters: Mapping[str, Any]) -> 
                 f"{name!r} is neither an argument of minimize nor a hyperparameter of "
                 f"{cls.__name__}, which has {', '.join(known)}"
             )
-    make: Any = cls
-    optimizer: Optimizer = make(phi, **hyperparameters)
+    optimizer: Optimizer = cls(phi, **hyperparameters)
     return optimizer
 
 

@@ -80,7 +80,7 @@ class Run:
     def go(self) -> Result:
         """Take steps until something ends it."""
         plan, begin = self.plan, perf_counter()
-        bar = Bar(plan.progress, plan.last_step, plan.steps_per_epoch)
+        bar = Bar(plan.progress, plan.last_step)
         stop = None
         try:
             with noticed() as request:
@@ -108,7 +108,7 @@ class Run:
         self._keep_pace(count, perf_counter() - begin)
         if halt is not None:
             return self._halted(halt)
-        bar.update(self.nit, float(self.history.loss.array[-1]))
+        bar.update(self.nit, f"epoch {self.nepoch}, loss {self.history.loss.array[-1]:.4g}")
         stops = (event.act() for event in self._events if self.nit % event.every == 0)
         return next((stop for stop in stops if stop is not None), None)
 

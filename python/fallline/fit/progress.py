@@ -1,4 +1,4 @@
-"""The progress bar of a fit that takes longer than a second."""
+"""The progress bar of what takes longer than a second."""
 
 from __future__ import annotations
 
@@ -15,29 +15,26 @@ EVERY = 0.1  # seconds between two drawings
 
 
 class Bar:
-    """Steps done, drawn by rich on standard error; ``None`` draws where that is a terminal."""
+    """Parts done, drawn by rich on standard error; ``None`` draws where that is a terminal."""
 
-    def __init__(self, shown: bool | None, total: float, steps_per_epoch: int) -> None:
+    def __init__(self, shown: bool | None, total: float) -> None:
         if shown:
             require("rich", extra="cli")
         self._shown = shown
         self._wanted = shown is not False
-        self._total, self._steps_per_epoch = total, steps_per_epoch
+        self._total = total
         self._next = perf_counter() + AFTER
         self._progress: Any = None
         self._task: Any = None
 
-    def update(self, step: int, loss: float) -> None:
-        """Show a step, if it is time to."""
+    def update(self, done: int, text: str) -> None:
+        """Show how far it is, if it is time to."""
         if not self._wanted or (now := perf_counter()) < self._next:
             return
         self._next = now + EVERY
         if self._progress is None and not self._start():
             return
-        epoch = f"epoch {step // self._steps_per_epoch + 1}"
-        self._progress.update(
-            self._task, completed=step, description=f"{epoch}, loss {loss:.4g}", refresh=True
-        )
+        self._progress.update(self._task, completed=done, description=text, refresh=True)
 
     def _start(self) -> bool:
         """Begin to draw, if that is possible; no thread does, it would take time from the steps."""
