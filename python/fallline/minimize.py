@@ -86,7 +86,8 @@ def minimize(
         Seconds after which no more steps are taken (it may take 0.05 more, or a step).
     gtol : float, optional
         End where the norm of the gradient is at most this: the gradient over all samples, formed
-        at each step without `batch_size`, and else after each epoch.
+        at each step without `batch_size`, and else after each epoch. It is that which the step
+        uses: taken ahead by NesterovMomentum, and at y by the schedule-free optimizers.
     ftol : float, optional
         End where the loss has changed by at most this share of the greater: from step to step
         without `batch_size`, else from epoch to epoch.
