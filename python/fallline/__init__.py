@@ -19,11 +19,21 @@ from .config import get_isa as get_isa
 from .config import isas as isas
 from .config import set_isa as set_isa
 from .config import show_config as show_config
+from .fit.averaging import EMA as EMA
+from .fit.averaging import SWA as SWA
+from .fit.result import Result as Result
+from .fit.table import Table as Table
+from .minibatch import Minibatches as Minibatches
+from .minimize import minimize as minimize
+from .multistart import multistart as multistart
 from .optimizer import Optimizer as Optimizer
 from .rules import *  # noqa: F403
 from .rules import optimizers as optimizers
 from .serialization import load as load
 from .serialization import save as save
+from .sweep import LogUniform as LogUniform
+from .sweep import Uniform as Uniform
+from .sweep import sweep as sweep
 from .threads import get_num_threads as get_num_threads
 from .threads import set_num_threads as set_num_threads
 

@@ -27,3 +27,50 @@ def shielded() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
         if held:
             handler(*held[0])
+
+
+class Noticed:
+    """Whether Ctrl-C has been pressed."""
+
+    asked = False
+
+
+class _Local(threading.local):
+    request: Noticed | None = None
+
+
+_local = _Local()
+
+
+@contextmanager
+def following(request: Noticed) -> Iterator[None]:
+    """In a worker's thread: have :func:`noticed` give the request that the main thread takes."""
+    _local.request = request
+    try:
+        yield
+    finally:
+        _local.request = None
+
+
+@contextmanager
+def noticed() -> Iterator[Noticed]:
+    """Take the first SIGINT as a request, to be met between steps; a second one interrupts."""
+    request = _local.request or Noticed()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):
+        yield request
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if request.asked:
+            handler(number, frame)
+        request.asked = True
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield request
+    finally:
+        signal.signal(signal.SIGINT, handler)

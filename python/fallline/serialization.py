@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from . import checkpoint, schedules
 from ._extras import require
+from ._types import Array
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -55,24 +57,9 @@ def save(path: str | os.PathLike[str], optimizer: Optimizer) -> None:
     >>> again.state[0]["step"]
     1
     """
-    safetensors = require("safetensors.numpy", extra="checkpoint")
+    require("safetensors", extra="checkpoint")
     with optimizer._exclusive():
-        whole = checkpoint.state_dict(optimizer, copy=False)
-        arrays: dict[str, Any] = {}
-        scalars: dict[str, dict[str, Any]] = {}
-        for index, own in whole["state"].items():
-            scalars[str(index)] = {k: v for k, v in own.items() if not isinstance(v, np.ndarray)}
-            for slot, value in own.items():
-                if isinstance(value, np.ndarray):
-                    arrays[f"{index}/{slot}"] = value
-        config = {
-            "format": FORMAT,
-            "fallline": whole["fallline"],
-            "param_groups": [_group_config(group) for group in whole["param_groups"]],
-            "state": scalars,
-        }
-        metadata = {"fallline": json.dumps(config)}
-        _replace(Path(path), lambda name: safetensors.save_file(arrays, name, metadata))
+        write(path, *pack(optimizer))
 
 
 def load(path: str | os.PathLike[str], optimizer: Optimizer) -> None:
@@ -97,19 +84,58 @@ def load(path: str | os.PathLike[str], optimizer: Optimizer) -> None:
     FileNotFoundError
         There is no such file.
     """
+    arrays, config = read(path, FORMAT, "fallline.save")
+    optimizer.load_state_dict(unpack(os.fspath(path), arrays, config, optimizer))
+
+
+def pack(optimizer: Optimizer) -> tuple[dict[str, Array], dict[str, Any]]:
+    """An optimizer's state as named arrays (the live ones), and the rest as JSON can hold it."""
+    whole = checkpoint.state_dict(optimizer, copy=False)
+    arrays: dict[str, Array] = {}
+    scalars: dict[str, dict[str, Any]] = {}
+    for index, own in whole["state"].items():
+        scalars[str(index)] = {k: v for k, v in own.items() if not isinstance(v, np.ndarray)}
+        for slot, value in own.items():
+            if isinstance(value, np.ndarray):
+                arrays[f"{index}/{slot}"] = value
+    return arrays, {
+        "format": FORMAT,
+        "fallline": whole["fallline"],
+        "param_groups": [_group_config(group) for group in whole["param_groups"]],
+        "state": scalars,
+    }
+
+
+def write(
+    path: str | os.PathLike[str], arrays: Mapping[str, Array], config: Mapping[str, Any]
+) -> None:
+    """Write both to a file that is either the old one or, whole, the new."""
+    safetensors = require("safetensors.numpy", extra="checkpoint")
+    metadata = {"fallline": json.dumps(config)}
+    _replace(Path(path), lambda name: safetensors.save_file(arrays, name, metadata))
+
+
+def read(
+    path: str | os.PathLike[str], form: str, writer: str
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """What :func:`write` wrote, if it has this format."""
     safetensors = require("safetensors", extra="checkpoint")
+    name = os.fspath(path)
     if not Path(path).exists():
-        raise FileNotFoundError(f"no file {os.fspath(path)!r}")
+        raise FileNotFoundError(f"no file {name!r}")
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(
-            f"{os.fspath(path)!r} is damaged or no safetensors file: {error}"
-        ) from None
-    loaded = _state_dict(os.fspath(path), metadata, arrays, optimizer)
-    optimizer.load_state_dict(loaded)
+        raise ValueError(f"{name!r} is damaged or no safetensors file: {error}") from None
+    try:
+        config = json.loads(metadata["fallline"])
+        if config["format"] != form:
+            raise KeyError(form)
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{name!r} was not written by {writer}") from None
+    return arrays, config
 
 
 def _group_config(group: dict[str, Any]) -> dict[str, Any]:
@@ -121,14 +147,11 @@ def _group_config(group: dict[str, Any]) -> dict[str, Any]:
     return {**group, "lr": lr}
 
 
-def _state_dict(
-    path: str, metadata: dict[str, str], arrays: dict[str, Any], optimizer: Optimizer
+def unpack(
+    path: str, arrays: Mapping[str, Any], config: dict[str, Any], optimizer: Optimizer
 ) -> dict[str, Any]:
     """The state dict that a file's contents stand for."""
     try:
-        config = json.loads(metadata["fallline"])
-        if config["format"] != FORMAT:
-            raise KeyError(FORMAT)
         state = {int(index): dict(own) for index, own in config["state"].items()}
         for name, array in arrays.items():
             index, slot = name.split("/", 1)

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import _cgroup
 
 _threads: int | None = None
+
+
+class _Local(threading.local):
+    limit: int | None = None
+
+
+_local = _Local()
+
+
+@contextmanager
+def limited(n: int) -> Iterator[None]:
+    """In this Python thread alone, `n` threads a step: others work beside it."""
+    _local.limit = n
+    try:
+        yield
+    finally:
+        _local.limit = None
 
 
 def get_num_threads() -> int:
@@ -24,6 +44,8 @@ def get_num_threads() -> int:
     True
     """
     global _threads
+    if _local.limit is not None:
+        return _local.limit
     if _threads is None:
         _threads = _from_environment() or available_cpus()
     return _threads

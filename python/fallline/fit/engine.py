@@ -1,0 +1,151 @@
+"""What takes the steps: a span of them a call, so that a loop in C++ can take its place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .._types import Array
+from ..minibatch import Span
+from ..objectives import Objective
+from ..optimizer import Optimizer
+from ..threads import get_num_threads
+from .result import Status
+
+__all__ = ["Done", "Engine", "GeneralEngine", "Halt", "Job", "Watch", "engine_for"]
+
+Observe = Callable[[Array], None]
+Evaluate = Callable[[Array, "Array | None", Array], float]
+
+
+class Watch(NamedTuple):
+    """Where to halt before a step: at a loss or gradient there. NaN never halts."""
+
+    ceiling: float  # a loss above it has diverged
+    gtol: float = math.nan  # the gradient's norm is at most this
+    ftol: float = math.nan  # the loss has changed by at most this share since the step before
+
+
+class Halt(NamedTuple):
+    """What was met before a step, which was then not taken."""
+
+    status: Status
+    loss: float
+    grad_norm: float
+    batch: Array | None
+
+
+class Done(NamedTuple):
+    """Steps taken, and why no more."""
+
+    steps: int
+    halt: Halt | None
+
+
+@dataclass
+class Job:
+    """What an engine is to do."""
+
+    objective: Objective
+    optimizer: Optimizer
+    phi: Array  # the optimizer's only parameter
+    watch: Watch
+    max_norm: float | None = None
+    evaluate: Evaluate | None = None  # in place of the objective's own
+    observers: Sequence[Observe] = ()  # called with the parameters after each step
+
+
+class Engine(Protocol):
+    """Takes steps; nothing may depend on how they are cut into spans."""
+
+    last: Array
+    """The parameters before the last step: where loss and gradient were last found finite."""
+
+    def run(
+        self, span: Span | None, count: int, previous: float, losses: Array, norms: Array
+    ) -> Done:
+        """Take a step on each batch of the span; without one, `count` on all samples.
+
+        `previous` is the loss of the step before, NaN without one. The losses and gradient norms
+        of the steps taken are written.
+        """
+
+
+def engine_for(job: Job) -> Engine:
+    """The fastest engine that can do it."""
+    return GeneralEngine(job)
+
+
+class GeneralEngine:
+    """Any objective, any optimizer, in Python: evaluate, look, step."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._gradient = np.zeros_like(job.phi)
+        self._norm = norm_of(job.optimizer, self._gradient)
+        self._evaluate = job.evaluate or job.objective._evaluate
+        if hasattr(job.optimizer, "lookahead"):
+            self._evaluate = _ahead(job.optimizer, self._evaluate)
+        self.last = job.phi.copy()
+
+    def run(
+        self, span: Span | None, count: int, previous: float, losses: Array, norms: Array
+    ) -> Done:
+        """See :class:`Engine`."""
+        job = self._job
+        phi, gradient, last, observers = job.phi, self._gradient, self.last, job.observers
+        evaluate, norm_of_gradient, step = self._evaluate, self._norm, job.optimizer.step
+        (ceiling, gtol, ftol), max_norm = job.watch, job.max_norm
+        threads = get_num_threads()
+        for i, batch in enumerate(_batches(span, count)):
+            loss = evaluate(phi, batch, gradient)
+            norm = norm_of_gradient(threads)
+            if not (-math.inf < loss <= ceiling and norm < math.inf):
+                return Done(i, Halt(Status.DIVERGED, loss, norm, batch))
+            if norm <= gtol:
+                return Done(i, Halt(Status.GRADIENT, loss, norm, batch))
+            if abs(previous - loss) <= ftol * max(abs(previous), abs(loss)):
+                return Done(i, Halt(Status.LOSS_CHANGE, loss, norm, batch))
+            previous = losses[i] = loss
+            norms[i] = norm
+            last[:] = phi
+            if max_norm is None:
+                step(gradient)
+            else:
+                step(gradient, scale=min(1.0, max_norm / (norm + 1e-6)))  # as clip_grad_norm
+            for observe in observers:
+                observe(phi)
+        return Done(count, None)
+
+
+def _batches(span: Span | None, count: int) -> Sequence[Array | None]:
+    if span is None:
+        return [None] * count
+    order, bounds = span.order, span.offsets.tolist()
+    return [order[bounds[i] : bounds[i + 1]] for i in range(count)]
+
+
+def _ahead(optimizer: Any, evaluate: Evaluate) -> Evaluate:
+    """Evaluate where the momentum alone would lead."""
+
+    def evaluate_ahead(phi: Array, batch: Array | None, gradient: Array) -> float:
+        with optimizer.lookahead():
+            return evaluate(phi, batch, gradient)
+
+    return evaluate_ahead
+
+
+def norm_of(optimizer: Optimizer, gradient: Array) -> Callable[[int], float]:
+    """The norm of what an array holds when called, by the optimizer's backend and as it does."""
+    binding = optimizer._backend.bind([gradient], [()], [0])
+    binding.bind([gradient])
+    sum_squares, sqrt = binding.sum_squares, math.sqrt
+
+    def norm(threads: int) -> float:
+        return sqrt(sum_squares(1.0, threads)[0])
+
+    return norm

@@ -1,0 +1,69 @@
+"""What a fit is to do."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .._types import Array
+from ..minibatch import Minibatches
+from ..objectives import Objective
+from ..optimizer import Optimizer
+from .averaging import Average
+from .history import Trajectory
+from .result import Result
+from .svrg import VarianceReduction
+
+__all__ = ["Plan"]
+
+
+@dataclass
+class Plan:
+    """The checked arguments of :func:`fallline.minimize`."""
+
+    objective: Objective
+    optimizer: Optimizer
+    phi: Array  # the optimizer's parameter
+    batches: Minibatches | None  # None: all samples at every step
+    ceiling: float = math.inf  # a loss above it has diverged
+    epochs: int | None = None
+    steps: int | None = None
+    time_limit: float | None = None
+    gtol: float | None = None
+    ftol: float | None = None
+    max_norm: float | None = None
+    average: Average | None = None
+    svrg: VarianceReduction | None = None
+    trajectory: Trajectory | None = None
+    callback: Callable[[Result], bool | None] | None = None
+    callback_every: int = 1  # steps
+    checkpoint: str | os.PathLike[str] | None = None
+    checkpoint_every: int = 1  # steps
+    progress: bool | None = None
+    settings: dict[str, Any] = field(default_factory=dict)  # that a resumed fit must share
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in an epoch."""
+        return 1 if self.batches is None else self.batches.steps_per_epoch
+
+    @property
+    def last_step(self) -> float:
+        """Number of steps that epochs and steps allow."""
+        by_epochs = math.inf if self.epochs is None else self.epochs * self.steps_per_epoch
+        return min(by_epochs, math.inf if self.steps is None else self.steps)
+
+    @property
+    def batch_sizes(self) -> Array:
+        """Samples in each batch of an epoch."""
+        if self.batches is None:
+            return np.ones(1)
+        n, size, count = self.batches.n_samples, self.batches.batch_size, self.steps_per_epoch
+        sizes = np.full(count, float(size))
+        sizes[-1] = min(size, n - (count - 1) * size)
+        return sizes

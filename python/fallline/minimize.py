@@ -1,0 +1,215 @@
+"""Fitting: an objective, an optimizer, and the loop between them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import numpy.typing as npt
+
+from ._types import LearningRate
+from .fit import arguments, saving
+from .fit.averaging import Averaging
+from .fit.history import Trajectory
+from .fit.loop import Run
+from .fit.plan import Plan
+from .fit.rates import as_schedule
+from .fit.result import Result
+from .minibatch import as_count
+from .objectives import Objective
+from .optimizer import Optimizer
+from .rules import Adam
+
+__all__ = ["minimize"]
+
+PathLike: TypeAlias = str | os.PathLike[str]
+Every: TypeAlias = int | Literal["epoch"]
+
+EPOCHS = 100  # where nothing says when to end
+
+
+def minimize(
+    objective: Objective,
+    x0: npt.ArrayLike | None = None,
+    optimizer: type[Optimizer] | Optimizer = Adam,
+    lr: LearningRate | None = None,
+    batch_size: int | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    *,
+    steps: int | None = None,
+    time_limit: float | None = None,
+    gtol: float | None = None,
+    ftol: float | None = None,
+    drop_last: bool = False,
+    lr_unit: Literal["step", "epoch"] = "step",
+    max_norm: float | None = None,
+    averaging: Averaging | None = None,
+    svrg: bool | int = False,
+    trajectory: bool | int = False,
+    callback: Callable[[Result], bool | None] | None = None,
+    callback_every: Every = "epoch",
+    checkpoint: PathLike | None = None,
+    checkpoint_every: Every = "epoch",
+    resume: PathLike | Literal[True] | None = None,
+    progress: bool | None = None,
+    **hyperparameters: Any,
+) -> Result:
+    r"""Minimize an objective by steps on its gradients.
+
+    .. math:: \varphi_{t+1} = \varphi_t - \alpha_t\, d(\nabla L_{B_t}(\varphi_t), \dots)
+
+    with the direction d of the optimizer, and batches B that go through all samples once an epoch,
+    in a new random order each: see :class:`Minibatches`. Without `batch_size`, every step is on
+    all samples; with 1, on one.
+
+    Parameters
+    ----------
+    objective : Objective
+        One of :mod:`fallline.objectives`.
+    x0 : array of shape (n_params,), optional
+        Where to start; ``objective.initial(seed)`` by default.
+    optimizer : class or instance
+        One of :func:`fallline.optimizers`, which takes `lr` and further hyperparameters by their
+        names (``betas=(0.8, 0.99)``); or an optimizer over a single array of n_params, of the
+        objective's dtype, which is then what is updated (and where it starts, without `x0`).
+    lr : float or callable, optional
+        Learning rate, or a schedule; the optimizer's own default without.
+    batch_size : int, optional
+        Samples a step, at least 1.
+    epochs, steps : int, optional
+        When to end; 100 epochs where neither they nor `time_limit` say.
+    seed : int
+        Of the batches, and of the start without `x0`.
+    time_limit : float, optional
+        Seconds after which no more steps are taken (it may take 0.05 more, or a step).
+    gtol : float, optional
+        End where the norm of the gradient is at most this: the gradient over all samples, formed
+        at each step without `batch_size`, and else after each epoch. It is that which the step
+        uses: taken ahead by NesterovMomentum, and at y by the schedule-free optimizers.
+    ftol : float, optional
+        End where the loss has changed by at most this share of the greater: from step to step
+        without `batch_size`, else from epoch to epoch.
+    drop_last : bool
+        Leave out the last batch of an epoch where it is short.
+    lr_unit : {"step", "epoch"}
+        What a schedule counts. A :class:`~fallline.schedules.ReduceOnPlateau` is told the loss of
+        each epoch in either case.
+    max_norm : float, optional
+        Gradients of a greater norm are scaled down to this one.
+    averaging : EMA or SWA, optional
+        The result is an average of the iterates.
+    svrg : bool or int
+        Variance-reduced gradients (Johnson & Zhang 2013) with a snapshot every so many steps;
+        ``True``: every second epoch.
+    trajectory : bool or int
+        Keep the parameters before the first step and after each, or after every so many.
+    callback : callable, optional
+        Called with what has been reached: ``x`` (a view, read-only), ``fun`` (the last batch's
+        loss), ``nit``, ``nepoch``, ``lr``, ``grad_norm``. True, or raising StopIteration, ends the
+        fit.
+    callback_every, checkpoint_every : int or "epoch"
+        Steps from one call, or one file, to the next.
+    checkpoint : path, optional
+        A safetensors file to write the whole fit to, now and then and at the end.
+    resume : path or True, optional
+        Go on from such a file, bit for bit as if nothing had come between; `x0` is not used.
+        ``True``: from `checkpoint`, if it exists. The limits may be others; all else must be the
+        same, the data too.
+    progress : bool, optional
+        Whether to draw a bar once a second has passed; by default on a terminal, if rich is
+        installed.
+    **hyperparameters
+        Of the optimizer, if it is a class.
+
+    Returns
+    -------
+    Result
+        ``x``; ``fun`` and ``jac``, the loss and gradient over all samples there; ``nit`` steps and
+        ``nepoch`` whole epochs; ``success``, ``status`` and ``message``; ``history``, the loss of
+        each step on its batch before the step, ``history_epoch`` (the mean over an epoch's
+        batches), ``history_lr``, ``history_grad_norm`` (on the batch, before clipping); the
+        ``optimizer``; if asked for, ``trajectory``, and with averaging ``last``, the last iterate.
+        Success means that a tolerance was met, the callback ended it, or, without tolerances, that
+        the limits were reached.
+
+        A loss, gradient or parameter that is not finite, or a loss above 10⁸ times the first (and
+        10⁸), ends the fit without success; ``x`` is then the point before the last step. Ctrl-C
+        ends it after the step under way, a second one at once.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as described, the loss at the start is not finite, or the file to resume
+        from is of another fit; nothing has been run.
+    ImportError
+        safetensors is missing for a checkpoint (extra ``checkpoint``), or rich for
+        ``progress=True`` (extra ``cli``).
+
+    Examples
+    --------
+    >>> import numpy as np, fallline as fl
+    >>> X = np.random.default_rng(0).standard_normal((100, 3))
+    >>> f = fl.objectives.LinearRegression(X, X @ [1.0, 2.0, 3.0] + 4)
+    >>> res = fl.minimize(f, optimizer=fl.Adam, lr=0.1, batch_size=20, steps=1000)
+    >>> res.x.round(3), res.nepoch, res.message
+    (array([1., 2., 3., 4.]), 200, '1,000 steps done')
+    >>> res = fl.minimize(f, optimizer=fl.SGD, lr=0.1, momentum=0.5, gtol=1e-6)
+    >>> res.success, res.nit
+    (True, 47)
+
+    References
+    ----------
+    Robbins & Monro (1951), A stochastic approximation method; Bottou, Curtis & Nocedal (2018),
+    Optimization methods for large-scale machine learning.
+    """
+    if not isinstance(objective, Objective):
+        raise TypeError(f"objective must be one of fallline.objectives, not {objective!r}")
+    if lr_unit not in ("step", "epoch"):
+        raise ValueError(f"lr_unit must be 'step' or 'epoch', not {lr_unit!r}")
+    seed = as_count("seed", seed, 0)
+    batches = arguments.as_batches(objective, batch_size, seed, drop_last)
+    per_epoch = 1 if batches is None else batches.steps_per_epoch
+    if isinstance(optimizer, Optimizer):
+        given = {"x0": x0, "lr": lr, **hyperparameters}
+        phi = arguments.owned_array(objective, optimizer, given)
+    else:
+        phi = arguments.as_start(objective, x0, seed)
+        if lr is not None:
+            hyperparameters["lr"] = as_schedule(lr, lr_unit, per_epoch)
+        optimizer = arguments.make_optimizer(optimizer, phi, hyperparameters)
+    if any(group["maximize"] for group in optimizer.param_groups):
+        raise ValueError("maximize=True in minimize; negate the objective instead")
+    plan = Plan(
+        objective,
+        optimizer,
+        phi,
+        batches,
+        epochs=arguments.optional_count("epochs", epochs),
+        steps=arguments.optional_count("steps", steps),
+        time_limit=arguments.optional_number("time_limit", time_limit),
+        gtol=arguments.optional_number("gtol", gtol),
+        ftol=arguments.optional_number("ftol", ftol),
+        max_norm=arguments.optional_number("max_norm", max_norm, positive=True),
+        average=arguments.as_average(averaging, optimizer, objective.n_params, per_epoch),
+        svrg=arguments.as_reduction(svrg, objective, batches),
+        callback=arguments.optional_callable("callback", callback),
+        callback_every=arguments.as_every("callback_every", callback_every, per_epoch),
+        checkpoint=checkpoint,
+        checkpoint_every=arguments.as_every("checkpoint_every", checkpoint_every, per_epoch),
+        progress=progress,
+    )
+    if epochs is None and steps is None and time_limit is None:
+        plan.epochs = EPOCHS
+    if every := arguments.switch_or_count("trajectory", trajectory, 1):
+        plan.trajectory = Trajectory(phi, every, plan.last_step)
+    plan.settings = saving.settings_of(plan, seed, averaging)
+    if checkpoint is not None:
+        saving.check_writable(checkpoint, optimizer)
+    source = arguments.as_source(resume, checkpoint)
+    if source is None:
+        plan.ceiling = arguments.as_ceiling(objective, phi)
+        if hasattr(optimizer, "train"):
+            optimizer.train()
+    return Run(plan, source).go()
