@@ -4,6 +4,7 @@
 #include "fallline/dispatch.hpp"
 #include "objectives.hpp"
 #include "tensors.hpp"
+#include "train.hpp"
 
 namespace py = pybind11;
 using fallline::python::Tensors;
@@ -54,4 +55,5 @@ PYBIND11_MODULE(_core, m) {
            py::arg("progress"), py::arg("pending"), py::arg("sums"));
 
   fallline::python::bind_objectives(m);
+  fallline::python::bind_training(m);
 }

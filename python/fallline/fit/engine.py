@@ -10,10 +10,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .._types import Array
+from ..kernel import Kernel
 from ..minibatch import Span
 from ..objectives import Objective
 from ..optimizer import Optimizer
 from ..threads import get_num_threads
+from .coefficients import coefficient_table
+from .rates import rates
 from .result import Status
 
 __all__ = ["Done", "Engine", "GeneralEngine", "Halt", "Job", "Watch", "engine_for"]
@@ -77,7 +80,7 @@ class Engine(Protocol):
 
 def engine_for(job: Job) -> Engine:
     """The fastest engine that can do it."""
-    return GeneralEngine(job)
+    return NativeEngine(job) if NativeEngine.can(job) else GeneralEngine(job)
 
 
 class GeneralEngine:
@@ -120,6 +123,78 @@ class GeneralEngine:
             for observe in observers:
                 observe(phi)
         return Done(count, None)
+
+
+class NativeEngine:
+    """Objectives and rules of the C++ core: a span of steps is one call, without the GIL."""
+
+    @staticmethod
+    def can(job: Job) -> bool:
+        """Whether this engine can do a job."""
+        optimizer, core = job.optimizer, job.objective._core
+        return (
+            core is not None
+            and type(job.objective)._evaluate is Objective._evaluate
+            and optimizer.backend == "native"
+            and job.phi.dtype == job.objective.dtype
+            and job.evaluate is None
+            and not job.observers
+            and not hasattr(optimizer, "lookahead")  # the gradient is taken elsewhere
+            and not any(cohort.kernel.sums for cohort in optimizer._cohorts)
+        )
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._gradient = np.zeros_like(job.phi)
+        self._kernel: Kernel | None = None
+        self.last = job.phi.copy()
+
+    def run(
+        self, span: Span | None, count: int, previous: float, losses: Array, norms: Array
+    ) -> Done:
+        """See :class:`Engine`."""
+        job, optimizer = self._job, self._job.optimizer
+        trainer = self._trainer()
+        _, ((t, state),), _ = optimizer._progress[0]
+        group = optimizer.param_groups[0]
+        table, states = coefficient_table(optimizer, rates(optimizer, count), t, state, count)
+        if not np.isfinite(table).all():
+            i = int(np.argmin(np.isfinite(table).all(axis=1)))
+            lr = float(np.broadcast_to(rates(optimizer, count), count)[i])
+            raise optimizer._not_finite(group, t + i + 1, lr)
+        order, offsets = (None, None) if span is None else (span.order, span.offsets)
+        steps, halted, loss, norm = trainer.run(
+            order,
+            offsets,
+            table,
+            math.inf if job.max_norm is None else job.max_norm,
+            (*job.watch, previous),
+            losses,
+            norms,
+            get_num_threads(),
+            optimizer._progress,
+            states,
+        )
+        if not halted:
+            return Done(steps, None)
+        status = (Status.DIVERGED, Status.GRADIENT, Status.LOSS_CHANGE)[halted - 1]
+        batch = None if order is None else order[offsets[steps] : offsets[steps + 1]]
+        return Done(steps, Halt(status, loss, norm, batch))
+
+    def _trainer(self) -> Any:
+        """The loop in C++, for the variant of the rule that the options now select."""
+        job, optimizer = self._job, self._job.optimizer
+        optimizer._ready()
+        kernel = optimizer._cohorts[0].kernel
+        if kernel is not self._kernel:
+            from .. import _core
+
+            slots = tuple(optimizer._slots[0][slot] for slot in kernel.slots)
+            self._trainer_of_kernel = _core.Trainer(
+                job.objective._core, kernel.name, job.phi, slots, self._gradient, self.last
+            )
+            self._kernel = kernel
+        return self._trainer_of_kernel
 
 
 def _batches(span: Span | None, count: int) -> Sequence[Array | None]:

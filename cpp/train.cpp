@@ -1,0 +1,62 @@
+#include "fallline/train.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "fallline/dispatch.hpp"
+
+namespace fallline {
+namespace {
+
+// As python/fallline/fit/engine.py has it, which takes the same steps one by one.
+Halted look(double loss, double norm, const Watch& watch) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (!(-infinity < loss && loss <= watch.ceiling && norm < infinity)) return Halted::diverged;
+  if (norm <= watch.gtol) return Halted::gradient;
+  const double change = std::abs(watch.previous - loss);
+  if (change <= watch.ftol * std::max(std::abs(watch.previous), std::abs(loss)))
+    return Halted::loss_change;
+  return Halted::no;
+}
+
+}  // namespace
+
+void Trainer::load(const Steps& steps, std::size_t i, double norm) {
+  const double* row = steps.coefficients + i * steps.coefficient_count;
+  for (std::size_t c = 0; c < steps.coefficient_count; ++c) {
+    cohort_.f64[c] = row[c];
+    cohort_.f32[c] = float(row[c]);
+  }
+  // torch.nn.utils.clip_grad_norm_
+  cohort_.factor = std::min(1.0, steps.max_norm / (norm + 1e-6));
+}
+
+Trained Trainer::run(const Steps& steps, Watch watch, int threads) {
+  const KernelTable& kernels = active_kernels();
+  const std::size_t bytes = tensor_.size * item_size[int(tensor_.param_type)];
+  Request request;
+  request.phi = tensor_.param;
+  request.product = gradient_;
+  request.size = objective_.samples();
+  for (std::size_t i = 0; i < steps.count; ++i) {
+    if (steps.order) {
+      request.batch = steps.order + steps.offsets[i];
+      request.size = std::size_t(steps.offsets[i + 1] - steps.offsets[i]);
+    }
+    const double loss = objective_.evaluate(request, threads, workspace_);
+    const double norm =
+        std::sqrt(sum_squares(kernels, {&tensor_, 1}, 1.0, layout_, threads, partials_).total);
+    if (const Halted halted = look(loss, norm, watch); halted != Halted::no)
+      return {i, halted, loss, norm};
+    watch.previous = steps.losses[i] = loss;
+    steps.norms[i] = norm;
+    std::memcpy(last_, tensor_.param, bytes);
+    load(steps, i, norm);
+    update(kernels, {&tensor_, 1}, {&cohort_, 1}, layout_, threads, partials_, {});
+  }
+  return {steps.count, Halted::no, 0.0, 0.0};
+}
+
+}  // namespace fallline
