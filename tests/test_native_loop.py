@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import CASES
 
 import fallline as fl
+from cases import CASES
 from fallline.fit import coefficients, engine
 from fallline.fit.coefficients import coefficient_table
 

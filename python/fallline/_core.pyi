@@ -65,3 +65,27 @@ class LinearModel(Objective):
         l2: float,
         penalized: list[tuple[int, int]],
     ) -> None: ...
+
+class Trainer:
+    def __init__(
+        self,
+        objective: Objective,
+        rule: str,
+        phi: Array,
+        slots: tuple[Array, ...],
+        gradient: Array,
+        last: Array,
+    ) -> None: ...
+    def run(
+        self,
+        order: Array | None,
+        offsets: Array | None,
+        coefficients: Array,
+        max_norm: float,
+        watch: tuple[float, ...],
+        losses: Array,
+        norms: Array,
+        threads: int,
+        progress: list[Any],
+        states: tuple[dict[str, Any], ...],
+    ) -> tuple[int, int, float, float]: ...

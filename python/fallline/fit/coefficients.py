@@ -28,10 +28,10 @@ class Lockstep(np.ndarray[Any, Any]):
             raise ValueError("the steps take different branches")
         return first
 
-    def __pow__(self, exponent: Any) -> Any:
+    def __pow__(self, exponent: Any, modulo: None = None) -> Any:
         return _lockstep([base**exponent for base in self.tolist()])
 
-    def __rpow__(self, base: Any) -> Any:
+    def __rpow__(self, base: Any, modulo: None = None) -> Any:
         return _lockstep([base**exponent for exponent in self.tolist()])
 
 
@@ -40,7 +40,7 @@ def _lockstep(numbers: Any) -> Lockstep:
 
 
 def coefficient_table(
-    optimizer: Optimizer, lrs: Array | float, t: int, state: State, count: int
+    optimizer: Optimizer, lrs: Any, t: int, state: State, count: int
 ) -> tuple[Array, tuple[State, ...]]:
     """Coefficients of steps t + 1 … t + count, a row each, and the scalars.
 

@@ -162,10 +162,9 @@ class NativeEngine:
             i = int(np.argmin(np.isfinite(table).all(axis=1)))
             lr = float(np.broadcast_to(rates(optimizer, count), count)[i])
             raise optimizer._not_finite(group, t + i + 1, lr)
-        order, offsets = (None, None) if span is None else (span.order, span.offsets)
         steps, halted, loss, norm = trainer.run(
-            order,
-            offsets,
+            None if span is None else span.order,
+            None if span is None else span.offsets,
             table,
             math.inf if job.max_norm is None else job.max_norm,
             (*job.watch, previous),
@@ -178,7 +177,7 @@ class NativeEngine:
         if not halted:
             return Done(steps, None)
         status = (Status.DIVERGED, Status.GRADIENT, Status.LOSS_CHANGE)[halted - 1]
-        batch = None if order is None else order[offsets[steps] : offsets[steps + 1]]
+        batch = _batches(span, steps + 1)[steps]
         return Done(steps, Halt(status, loss, norm, batch))
 
     def _trainer(self) -> Any:

@@ -24,7 +24,7 @@ def value(z: Array, y: Array) -> tuple[Array, Array]:
 
 
 def curve(z: Array, y: Array, u: Array) -> Array:
-    e = np.exp(-np.abs(z.astype(np.float64)))
+    e: Array = np.exp(-np.abs(z.astype(np.float64)))
     return e / ((1 + e) * (1 + e)) * u
 
 
