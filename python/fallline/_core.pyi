@@ -65,3 +65,18 @@ class LinearModel(Objective):
         l2: float,
         penalized: list[tuple[int, int]],
     ) -> None: ...
+
+class Network(Objective):
+    def __init__(
+        self,
+        head: str,
+        activation: str,
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        widths: Sequence[int],
+        blas: tuple[int, int, bool, int, int],
+        mean: bool,
+        l2: float,
+        penalized: list[tuple[int, int]],
+    ) -> None: ...
