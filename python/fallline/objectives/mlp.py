@@ -89,7 +89,7 @@ class MLP(Objective):
     >>> {name: part.shape for name, part in f.unpack(phi).items()}
     {'weight1': (32, 64), 'bias1': (32,), 'weight2': (10, 32), 'bias2': (10,)}
     >>> opt = fl.Adam(phi, lr=1e-2)
-    >>> for _ in range(30):
+    >>> for _ in range(60):
     ...     opt.step(f.gradient(phi))
     >>> bool((f.predict(phi) == y).mean() > 0.95)
     True
@@ -270,7 +270,8 @@ def _parts(backend: str, model: Model) -> Parts:
 def _core_network(model: Model, activation: str, terms: dict[str, Any]) -> Any:
     from .. import _core
 
-    s = model.samples
+    s, blas = model.samples, _blas.find()
+    assert blas is not None
     return _core.Network(
         head=model.head.name,
         activation=activation,
@@ -278,6 +279,6 @@ def _core_network(model: Model, activation: str, terms: dict[str, Any]) -> Any:
         y=s.y,
         weight=s.weight,
         widths=model.widths,
-        blas=_blas.find(),
+        blas=blas,
         **terms,
     )
