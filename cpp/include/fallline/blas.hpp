@@ -19,15 +19,15 @@ struct Blas {
 
 // C = op(A) op(B), or C += …, row-major: C has m rows and n columns, k is what is summed over.
 struct Product {
-  const void* a;
-  std::size_t row_a;  // from one row to the next
-  bool transpose_a;
-  const void* b;
-  std::size_t row_b;
-  bool transpose_b;
-  void* c;
-  std::size_t row_c;
-  std::size_t m, n, k;
+  const void* a = nullptr;
+  std::size_t row_a = 0;  // from one row to the next
+  bool transpose_a = false;
+  const void* b = nullptr;
+  std::size_t row_b = 0;
+  bool transpose_b = false;
+  void* c = nullptr;
+  std::size_t row_c = 0;
+  std::size_t m = 0, n = 0, k = 0;
   bool add = false;
 };
 
