@@ -21,6 +21,8 @@ using i64 = std::int64_t;
 #include "fallline/rows.hpp"
 #include "fallline/sparse_rows.hpp"
 #include "fallline/combine.hpp"
+#include "fallline/activations.hpp"
+#include "fallline/network_kernels.hpp"
 
 double any_dense_rows(const LinearBatch& b, std::size_t begin, std::size_t n, void* partial,
                       double* scratch) {
@@ -42,7 +44,8 @@ void any_sparse_columns(const LinearBatch& b, std::size_t first, std::size_t las
 }
 
 constexpr ObjectiveTable table = {head_names.at,      head_count, any_dense_rows, any_sparse_rows,
-                                  any_sparse_columns, combine,    penalize};
+                                  any_sparse_columns, combine,    penalize,       activation_names,
+                                  activation_count,   activate,   output_losses,  pull_back};
 
 }  // namespace
 

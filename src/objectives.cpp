@@ -9,6 +9,7 @@
 
 #include "fallline/dispatch.hpp"
 #include "fallline/linear_model.hpp"
+#include "fallline/network.hpp"
 
 namespace fallline::python {
 namespace {
@@ -27,21 +28,26 @@ const void* data_or_null(const py::object& array) {
   return array.is_none() ? nullptr : py::reinterpret_borrow<py::array>(array).data();
 }
 
-// A linear model and the arrays that it reads.
-class KeptLinearModel : public LinearModel {
+// A model and the arrays that it reads.
+template <class Model>
+class Kept : public Model {
  public:
-  KeptLinearModel(const Samples& samples, int head, Terms terms, py::tuple arrays)
-      : LinearModel(samples, head, std::move(terms)), arrays_(std::move(arrays)) {}
+  template <class... Args>
+  explicit Kept(py::tuple arrays, Args&&... args)
+      : Model(std::forward<Args>(args)...), arrays_(std::move(arrays)) {}
 
  private:
   py::tuple arrays_;
 };
 
+int find(const char* const* names, int count, const std::string& name) {
+  for (int i = 0; i < count; ++i)
+    if (name == names[i]) return i;
+  throw std::logic_error("the core has no " + name);
+}
+
 int find_head(const std::string& name) {
-  const ObjectiveTable& table = active_objectives();
-  for (int i = 0; i < table.head_count; ++i)
-    if (name == table.heads[i]) return i;
-  throw std::logic_error("the core has no loss " + name);
+  return find(active_objectives().heads, active_objectives().head_count, name);
 }
 
 // The arrays were checked in Python; what is wrong here is a programming error.
@@ -67,9 +73,41 @@ std::unique_ptr<LinearModel> linear_model(const std::string& head, const py::tup
   s.outputs = outputs;
   s.intercept = intercept;
   s.type = float_type(values);
-  return std::make_unique<KeptLinearModel>(s, find_head(head),
-                                           Objective::Terms{mean, l2, std::move(penalized)},
-                                           py::make_tuple(x, y, weight));
+  return std::make_unique<Kept<LinearModel>>(py::make_tuple(x, y, weight), s, find_head(head),
+                                             Objective::Terms{mean, l2, std::move(penalized)});
+}
+
+// Addresses, as Python found them in the library that NumPy uses: two products, whether their
+// integers are of 64 bits, and how many threads they take.
+Blas blas_of(const py::tuple& found) {
+  const auto address = [&](int i) { return found[std::size_t(i)].cast<std::uintptr_t>(); };
+  Blas blas;
+  blas.sgemm = reinterpret_cast<void*>(address(0));
+  blas.dgemm = reinterpret_cast<void*>(address(1));
+  blas.wide = found[2].cast<bool>();
+  blas.get_threads = reinterpret_cast<int (*)()>(address(3));
+  blas.set_threads = reinterpret_cast<void (*)(int)>(address(4));
+  return blas;
+}
+
+std::unique_ptr<Network> network(const std::string& head, const std::string& activation,
+                                 const py::array& x, const py::array& y, const py::object& weight,
+                                 const std::vector<std::size_t>& widths, const py::tuple& blas,
+                                 bool mean, double l2, std::vector<Objective::Range> penalized) {
+  Samples s;
+  s.values = x.data();
+  s.targets = y.data();
+  s.weight = data_or_null(weight);
+  s.rows = std::size_t(x.shape(0));
+  s.features = std::size_t(x.shape(1));
+  s.target_count = std::size_t(y.shape(1));
+  s.outputs = widths.back();
+  s.type = float_type(x);
+  const ObjectiveTable& table = active_objectives();
+  const int index = find(table.activations, table.activation_count, activation);
+  return std::make_unique<Kept<Network>>(
+      py::make_tuple(x, y, weight), NetworkPlan(s, find_head(head), index, blas_of(blas), widths),
+      Objective::Terms{mean, l2, std::move(penalized)});
 }
 
 double evaluate(const Objective& objective, const py::array& phi, const py::object& direction,
@@ -105,6 +143,10 @@ void bind_objectives(py::module_& m) {
       .def(py::init(&linear_model), py::arg("head"), py::arg("x"), py::arg("y"), py::arg("weight"),
            py::arg("features"), py::arg("outputs"), py::arg("intercept"), py::arg("mean"),
            py::arg("l2"), py::arg("penalized"));
+  py::class_<Network, Objective>(m, "Network")
+      .def(py::init(&network), py::arg("head"), py::arg("activation"), py::arg("x"), py::arg("y"),
+           py::arg("weight"), py::arg("widths"), py::arg("blas"), py::arg("mean"), py::arg("l2"),
+           py::arg("penalized"));
 }
 
 }  // namespace fallline::python

@@ -89,3 +89,18 @@ class Trainer:
         progress: list[Any],
         states: tuple[dict[str, Any], ...],
     ) -> tuple[int, int, float, float]: ...
+
+class Network(Objective):
+    def __init__(
+        self,
+        head: str,
+        activation: str,
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        widths: Sequence[int],
+        blas: tuple[int, int, bool, int, int],
+        mean: bool,
+        l2: float,
+        penalized: list[tuple[int, int]],
+    ) -> None: ...

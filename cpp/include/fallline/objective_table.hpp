@@ -1,5 +1,6 @@
 // The function pointers to objectives' kernels that one ISA offers.
 #pragma once
+#include "fallline/network_tile.hpp"
 #include "fallline/samples.hpp"
 
 namespace fallline {
@@ -27,6 +28,15 @@ struct ObjectiveTable {
   // Adds penalty·v to elements [begin, end) of `product`, unless null; returns Σ φ² over them.
   double (*penalize)(DType type, std::size_t begin, std::size_t end, double penalty,
                      const void* phi, const void* v, void* product);
+
+  // Of fully connected networks.
+  const char* const* activations;  // names
+  int activation_count;
+  void (*activate)(const Activation& tile);
+  // Σ w·ℓ of rows [begin, end) of a chunk, and their slopes.
+  double (*output_losses)(const OutputLosses& chunk, std::size_t begin, std::size_t end,
+                          double* scratch);
+  void (*pull_back)(const PullBack& tile);
 };
 
 }  // namespace fallline

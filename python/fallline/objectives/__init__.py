@@ -5,4 +5,5 @@ from __future__ import annotations
 from .base import Objective as Objective
 from .linear import LinearRegression as LinearRegression
 from .logistic import LogisticRegression as LogisticRegression
+from .mlp import MLP as MLP
 from .softmax import SoftmaxRegression as SoftmaxRegression

@@ -16,7 +16,7 @@ from ._data import as_floats, as_weights, check_finite_rows
 from ._sparse import as_csr, is_sparse
 from .base import Objective, Reduction
 
-__all__ = ["GeneralizedLinearModel", "Head", "Samples"]
+__all__ = ["GeneralizedLinearModel", "Head", "Samples", "as_samples"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class GeneralizedLinearModel(Objective):
         l2: float,
         backend: str | None,
     ) -> None:
-        X = _as_samples("X", X)
+        X = as_samples("X", X)
         n, features = X.shape
         if len(y) != n:
             raise ValueError(f"y has {len(y)} entries; X has {n} samples")
@@ -120,7 +120,7 @@ class GeneralizedLinearModel(Objective):
         if X is None:
             X = self.samples.X
         else:
-            X = _as_samples("X", X)
+            X = as_samples("X", X)
             if X.shape[1] != self.n_features:
                 raise ValueError(f"X has {X.shape[1]} features; the model has {self.n_features}")
         return self._outputs(vector, X)
@@ -154,7 +154,7 @@ def linear_outputs(phi: Array, X: Any, outputs: int, intercept: bool) -> Array:
     return z + phi[size:] if intercept else z
 
 
-def _as_samples(what: str, X: Any) -> Any:
+def as_samples(what: str, X: Any) -> Any:
     if is_sparse(X):
         return as_csr(what, X)
     array = as_floats(what, X)

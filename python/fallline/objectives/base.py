@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,7 @@ class Objective:
         Shape of each named part of the parameter vector, in its order.
     """
 
-    unpenalized: ClassVar[tuple[str, ...]] = ()
+    unpenalized: tuple[str, ...] = ()
     """Named parts that the l2 penalty leaves out."""
 
     n_samples: int

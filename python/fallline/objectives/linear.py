@@ -12,7 +12,7 @@ from ._data import as_floats, check_finite_rows
 from ._glm import GeneralizedLinearModel, Head
 from .base import Reduction
 
-__all__ = ["LinearRegression"]
+__all__ = ["LinearRegression", "as_targets"]
 
 
 def value(z: Array, y: Array) -> tuple[Array, Array]:
@@ -36,6 +36,15 @@ def row(z: Array, y: Array, slope: Array) -> float:
 def row_curve(z: Array, y: Array, u: Array) -> None:
     for c in range(len(u)):
         u[c] = 2.0 * u[c]
+
+
+def as_targets(y: npt.ArrayLike) -> Array:
+    """Finite numbers, one or a row a sample."""
+    targets = as_floats("y", y)
+    if targets.ndim not in (1, 2) or targets.size == 0:
+        raise ValueError(f"y has shape {targets.shape}; expected (samples,) or (samples, k)")
+    check_finite_rows("y", targets)
+    return targets
 
 
 class LinearRegression(GeneralizedLinearModel):
@@ -86,10 +95,7 @@ class LinearRegression(GeneralizedLinearModel):
         l2: float = 0.0,
         backend: str | None = None,
     ) -> None:
-        targets = as_floats("y", y)
-        if targets.ndim not in (1, 2) or targets.size == 0:
-            raise ValueError(f"y has shape {targets.shape}; expected (samples,) or (samples, k)")
-        check_finite_rows("y", targets)
+        targets = as_targets(y)
         super().__init__(
             X,
             targets,

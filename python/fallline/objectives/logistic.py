@@ -13,7 +13,7 @@ from ..numerics import sigmoid
 from ._glm import GeneralizedLinearModel, Head
 from .base import Reduction
 
-__all__ = ["LogisticRegression"]
+__all__ = ["LogisticRegression", "as_labels"]
 
 
 def value(z: Array, y: Array) -> tuple[Array, Array]:
@@ -38,6 +38,19 @@ def row(z: Array, y: Array, slope: Array) -> float:
 def row_curve(z: Array, y: Array, u: Array) -> None:
     e = math.exp(-abs(np.float64(z[0])))
     u[0] = e / ((1.0 + e) * (1.0 + e)) * u[0]
+
+
+def as_labels(y: npt.ArrayLike) -> Array:
+    """Labels 0 and 1, or probabilities of 1."""
+    targets = np.asarray(y)
+    if targets.ndim != 1 or targets.size == 0 or targets.dtype.kind not in "fiub":
+        raise ValueError(
+            f"y has shape {targets.shape} and dtype {targets.dtype}; expected one number a sample"
+        )
+    if not ((targets >= 0) & (targets <= 1)).all():
+        i = int(np.argmin((targets >= 0) & (targets <= 1)))
+        raise ValueError(f"y[{i}] is {targets[i]}; expected a label 0 or 1")
+    return targets
 
 
 class LogisticRegression(GeneralizedLinearModel):
@@ -82,18 +95,9 @@ class LogisticRegression(GeneralizedLinearModel):
         l2: float = 0.0,
         backend: str | None = None,
     ) -> None:
-        targets = np.asarray(y)
-        if targets.ndim != 1 or targets.size == 0 or targets.dtype.kind not in "fiub":
-            raise ValueError(
-                f"y has shape {targets.shape} and dtype {targets.dtype}; "
-                "expected one number a sample"
-            )
-        if not ((targets >= 0) & (targets <= 1)).all():
-            i = int(np.argmin((targets >= 0) & (targets <= 1)))
-            raise ValueError(f"y[{i}] is {targets[i]}; expected a label 0 or 1")
         super().__init__(
             X,
-            targets,
+            as_labels(y),
             outputs=1,
             squeeze=True,
             intercept=intercept,
