@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .base import Objective as Objective
+from .function import Function as Function
 from .linear import LinearRegression as LinearRegression
 from .logistic import LogisticRegression as LogisticRegression
 from .softmax import SoftmaxRegression as SoftmaxRegression

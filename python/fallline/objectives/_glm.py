@@ -115,7 +115,7 @@ class GeneralizedLinearModel(Objective):
         return linear_outputs(phi, X, self.samples.outputs, self.intercept)
 
     def outputs(self, phi: npt.ArrayLike, X: Any = None) -> Array:
-        """z = W x + b of each sample of X (its own without one), shape (n, k)."""
+        """Z = W x + b of each sample of X (its own without one), shape (n, k)."""
         vector, _ = self._check(phi, None)
         if X is None:
             X = self.samples.X
