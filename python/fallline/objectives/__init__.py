@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import surfaces as surfaces
 from .base import Objective as Objective
 from .function import Function as Function
 from .linear import LinearRegression as LinearRegression
