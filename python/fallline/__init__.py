@@ -5,6 +5,7 @@ Every optimizer as one fused pass over memory, with the same bits on every backe
 
 from __future__ import annotations
 
+from . import curvature as curvature
 from . import datasets as datasets
 from . import linesearch as linesearch
 from . import numerics as numerics

@@ -147,6 +147,11 @@ class Function(PlainFunction):
         if any(by_differences in source for source in self.derivatives.values()):
             log.info("%r", self)
 
+    @property
+    def rough_curvature(self) -> bool:
+        """Whether the Hessian is formed by differences of differences: to some seven digits."""
+        return self._grad is None and self._hess is None and self._hvp is None
+
     def initial(self, seed: int | np.random.Generator = 0) -> Array:
         """`x0`, or zeros."""
         return np.array(self._start)
