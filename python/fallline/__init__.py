@@ -21,6 +21,8 @@ from .config import get_isa as get_isa
 from .config import isas as isas
 from .config import set_isa as set_isa
 from .config import show_config as show_config
+from .gradient_descent import GradientDescent as GradientDescent
+from .hill_climbing import hill_climbing as hill_climbing
 from .optimizer import Optimizer as Optimizer
 from .rules import *  # noqa: F403
 from .rules import optimizers as optimizers

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._types import Array
+from ..linesearch._line import dot
 from ..objectives._data import as_vector
 from ..objectives.base import Batch, Objective
 from ._critical import _finite_gradient
@@ -73,9 +73,9 @@ def taylor_prediction(
     point, indices = objective._check(phi, batch)
     s = as_vector("step", step, objective.n_params, objective.dtype)
     gradient = _finite_gradient(objective, point, indices)
-    linear = _dot(gradient, s)
+    linear = dot(gradient, s)
     with np.errstate(all="ignore"):
-        bend = _dot(s, objective.hvp(point, s, indices))
+        bend = dot(s, objective.hvp(point, s, indices))
         after = objective._evaluate(point + s, indices, None)
         actual = after - objective._evaluate(point, indices, None)
     return TaylorPrediction(linear, linear + bend / 2, actual)
@@ -131,15 +131,15 @@ def optimal_step(objective: Objective, phi: npt.ArrayLike, *, batch: Batch = Non
         raise ValueError("the gradient is 0 at phi: no step along it changes the loss")
     unit = gradient / gradient.dtype.type(size)
     with np.errstate(all="ignore"):
-        bend = _dot(unit, objective.hvp(point, unit, indices))
+        bend = dot(unit, objective.hvp(point, unit, indices))
     if not math.isfinite(bend):
         raise FloatingPointError(f"the curvature along the gradient is {bend} at phi")
     if bend <= 0:
         raise ValueError(
-            f"the curvature along the gradient is {bend / _dot(unit, unit):.3g} at phi: the "
+            f"the curvature along the gradient is {bend / dot(unit, unit):.3g} at phi: the "
             "quadratic model has no minimum along it"
         )
-    return _dot(unit, unit) / bend
+    return dot(unit, unit) / bend
 
 
 def worst_case_step(
@@ -243,8 +243,3 @@ def condition_number(
             "defined where none is negative and one is positive"
         )
     return high / low if low > noise else math.inf
-
-
-def _dot(a: Array, b: Array) -> float:
-    with np.errstate(all="ignore"):
-        return float(np.dot(a.astype(np.float64), b.astype(np.float64)))

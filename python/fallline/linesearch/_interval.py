@@ -259,9 +259,7 @@ def bracket(f: Function, step: float = 1.0, max_iter: int = 100) -> LineSearchRe
             if further >= value:
                 return probe.result(True, "f falls and rises")
             low, x, value = x, 2 * x, further
-        return probe.result(
-            False, f"f falls at every step up to {x:.3g}: it seems to be unbounded below"
-        )
+        return probe.endless(x)
     for _ in range(max_iter):
         row(0.0, x)
         x /= 2

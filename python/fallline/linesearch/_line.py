@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
@@ -15,7 +15,7 @@ from .._types import Array
 from ..objectives._data import as_vector
 from ..objectives.base import Batch, Objective
 
-__all__ = ["Function", "Line", "LineSearchResult", "Probe", "check_count", "check_number"]
+__all__ = ["Function", "Line", "LineSearchResult", "Probe", "check_count", "check_number", "dot"]
 
 Function: TypeAlias = Callable[[float], Any]
 
@@ -38,7 +38,7 @@ class Line:
 
     Attributes
     ----------
-    phi, direction : ndarray
+    phi, direction, batch : ndarray
         As given; not to be written to.
     gradient : ndarray
         The gradient that was formed last, a new array each time.
@@ -65,7 +65,7 @@ class Line:
         batch: Batch = None,
     ) -> None:
         self._objective = objective
-        self.phi, self._batch = objective._check(phi, batch)
+        self.phi, self.batch = objective._check(phi, batch)
         self.gradient: Array | None = None
         if direction is None:
             direction = -self._slope_at(self.phi)
@@ -80,27 +80,28 @@ class Line:
     def __call__(self, alpha: float) -> float:
         """Loss at φ + α d."""
         with np.errstate(all="ignore"):
-            return self._objective._evaluate(self.point(alpha), self._batch, None)
+            return self._objective._evaluate(self.point(alpha), self.batch, None)
 
     def slope(self, alpha: float) -> float:
         """Derivative by α there."""
-        return _dot(self.direction, self._slope_at(self.point(alpha)))
+        return dot(self.direction, self._slope_at(self.point(alpha)))
 
     def curvature(self, alpha: float = 0.0) -> float:
         """Second derivative by α there."""
         with np.errstate(all="ignore"):
-            product = self._objective.hvp(self.point(alpha), self.direction, self._batch)
-        return _dot(self.direction, product)
+            product = self._objective.hvp(self.point(alpha), self.direction, self.batch)
+        return dot(self.direction, product)
 
     def _slope_at(self, phi: Array) -> Array:
         out = np.empty_like(phi)
         with np.errstate(all="ignore"):
-            self._objective._evaluate(phi, self._batch, out)
+            self._objective._evaluate(phi, self.batch, out)
         self.gradient = out
         return out
 
 
-def _dot(a: Array, b: Array) -> float:
+def dot(a: Array, b: Array) -> float:
+    """Inner product, in float64."""
     with np.errstate(all="ignore"):
         return float(np.dot(a.astype(np.float64), b.astype(np.float64)))
 
@@ -126,6 +127,8 @@ class LineSearchResult:
     brackets : ndarray, shape (·, 2) or (·, 4)
         History of intervals: the first and last columns are their ends, those between them the
         interior points.
+    unbounded : bool
+        Whether the search gave up as f fell without end.
     """
 
     x: float
@@ -136,6 +139,7 @@ class LineSearchResult:
     ngev: int
     nit: int
     brackets: Array
+    unbounded: bool = False
 
     @property
     def alpha(self) -> float:
@@ -178,6 +182,11 @@ class Probe:
             return value
         self.bad += 1
         return math.inf
+
+    def endless(self, x: float) -> LineSearchResult:
+        """That f has fallen at every step up to x."""
+        message = f"f falls at every step up to {x:.3g}: it seems to be unbounded below"
+        return replace(self.result(False, message), unbounded=True)
 
     def result(
         self, success: bool, message: str, *, at: tuple[float, float] | None = None

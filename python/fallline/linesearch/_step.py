@@ -173,8 +173,7 @@ class _Wolfe:
             if point[2] >= 0:
                 return self.zoom(point, before, max_iter)
             before, alpha = point, 2 * alpha
-        message = f"f falls at every step up to {before[0]:.3g}: it seems to be unbounded below"
-        return self.probe.result(False, message, at=before[:2])
+        return self.probe.endless(before[0])
 
     def zoom(self, low: Point, high: Point, max_iter: int) -> LineSearchResult:
         """Algorithm 3.6: `low` is the end with enough decrease and the lower value."""
