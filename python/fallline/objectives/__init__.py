@@ -7,4 +7,6 @@ from .base import Objective as Objective
 from .function import Function as Function
 from .linear import LinearRegression as LinearRegression
 from .logistic import LogisticRegression as LogisticRegression
+from .sample import SampleObjective as SampleObjective
+from .sample import from_sample as from_sample
 from .softmax import SoftmaxRegression as SoftmaxRegression

@@ -14,7 +14,7 @@ from .._types import Array
 from ._data import as_vector, check_finite_rows
 from .base import Batch, Objective
 
-__all__ = ["Function", "PlainFunction"]
+__all__ = ["Function", "PlainFunction", "as_start", "log"]
 
 log = logging.getLogger("fallline")
 
@@ -132,7 +132,7 @@ class Function(PlainFunction):
             optional = name != "f" and (given is None or (name == "grad" and given is True))
             if not (callable(given) or optional):
                 raise TypeError(f"{name} must be callable, not {given!r}")
-        self._start = _start(x0, n_params)
+        self._start = as_start(x0, n_params)
         super().__init__(self._start.size)
         self._f, self._grad, self._hess, self._hvp = f, grad, hess, hvp
         by_differences = "central differences of "
@@ -227,7 +227,8 @@ def _real(loss: Any) -> float:
     return float(value.reshape(()))
 
 
-def _start(x0: npt.ArrayLike | None, n_params: int | None) -> Array:
+def as_start(x0: npt.ArrayLike | None, n_params: int | None) -> Array:
+    """Parameters to start from: a copy of x0, or zeros."""
     if n_params is not None and (isinstance(n_params, bool) or not isinstance(n_params, int)):
         raise TypeError(f"n_params must be an integer, not {n_params!r}")
     if n_params is not None and n_params < 1:
