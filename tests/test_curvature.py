@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -437,3 +439,30 @@ def test_check_gradient_of_many_parameters() -> None:
 def test_bad_arguments(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+# ---- the guide -----------------------------------------------------------------------------------
+
+GUIDE = Path(__file__).parents[1] / "docs" / "curvature.md"
+
+
+@pytest.mark.skipif(not GUIDE.exists(), reason="needs the documentation beside the tests")
+def test_the_guide_does_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("numba")
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL):
+        exec(block, scope)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "saddle: 1 of 2 eigenvalues is negative, the smallest -2; the largest is 2"
+    assert lines[1].startswith("local minimum")
+    assert lines[1].endswith("0.707]")
+    assert [float(line) for line in lines[2:4]] == pytest.approx([0.039216, 0.02], rel=1e-4)
+    assert lines[4].startswith("TaylorPrediction(")
+    assert lines[5].startswith("1.0169834")
+    assert float(lines[6]) < 1e-8
+    pictures = sorted(path.name for path in tmp_path.glob("*.png"))
+    assert pictures == ["brackets.png", "himmelblau.png", "spectrum.png", "zigzag.png"]

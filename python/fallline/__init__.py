@@ -14,6 +14,7 @@ from . import plot as plot
 from . import schedules as schedules
 from .accumulator import GradientAccumulator as GradientAccumulator
 from .backends import backends as backends
+from .climbing import hill_climbing as hill_climbing
 from .clipping import clip_grad_norm as clip_grad_norm
 from .clipping import clip_grad_value as clip_grad_value
 from .clipping import global_norm as global_norm
@@ -22,7 +23,6 @@ from .config import isas as isas
 from .config import set_isa as set_isa
 from .config import show_config as show_config
 from .gradient_descent import GradientDescent as GradientDescent
-from .hill_climbing import hill_climbing as hill_climbing
 from .optimizer import Optimizer as Optimizer
 from .rules import *  # noqa: F403
 from .rules import optimizers as optimizers
