@@ -5,13 +5,16 @@ Every optimizer as one fused pass over memory, with the same bits on every backe
 
 from __future__ import annotations
 
+from . import curvature as curvature
 from . import datasets as datasets
+from . import linesearch as linesearch
 from . import numerics as numerics
 from . import objectives as objectives
 from . import plot as plot
 from . import schedules as schedules
 from .accumulator import GradientAccumulator as GradientAccumulator
 from .backends import backends as backends
+from .climbing import hill_climbing as hill_climbing
 from .clipping import clip_grad_norm as clip_grad_norm
 from .clipping import clip_grad_value as clip_grad_value
 from .clipping import global_norm as global_norm
@@ -23,6 +26,7 @@ from .fit.averaging import EMA as EMA
 from .fit.averaging import SWA as SWA
 from .fit.result import Result as Result
 from .fit.table import Table as Table
+from .gradient_descent import GradientDescent as GradientDescent
 from .minibatch import Minibatches as Minibatches
 from .minimize import minimize as minimize
 from .multistart import multistart as multistart

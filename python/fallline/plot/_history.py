@@ -1,4 +1,4 @@
-"""Pictures of what optimizers do."""
+"""Loss curves."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ._extras import require
-from ._types import Array
+from .._types import Array
+from ._style import clean, new_axes, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["history"]
 
-# Okabe & Ito (2008), told apart by colour-blind eyes; their yellow is too pale for a line.
-COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#000000")
-STYLES = ("-", "--", "-.", ":")  # the next for every round of colours
 LOG_FROM = 30.0  # ratio of largest to smallest loss from which a linear axis hides the end
 
 
 def history(
-    histories: Mapping[str, npt.ArrayLike] | npt.ArrayLike,
+    histories: Mapping[str, Any] | npt.ArrayLike | Any,
     *,
     ax: Axes | None = None,
     xlabel: str = "step",
@@ -35,10 +32,11 @@ def history(
     Parameters
     ----------
     histories
-        Losses by run's name, or those of a single run. The first of a run stands at 0 on the
-        horizontal axis. Losses that are not finite leave a gap.
+        Losses by run's name, or those of a single run: a row of them, or what has one as
+        ``history``. The first of a run stands at 0 on the horizontal axis. Losses that are not
+        finite leave a gap.
     ax : matplotlib.axes.Axes, optional
-        Where to draw; a new figure of pyplot's by default.
+        Where to draw; a new figure by default.
     xlabel, ylabel : str
         What the axes are labelled with.
     log : bool, optional
@@ -66,29 +64,28 @@ def history(
     >>> ax.get_yscale(), [line.get_label() for line in ax.get_lines()]
     ('log', ['slow', 'fast'])
     """
-    require("matplotlib", extra="plot")
     runs = _runs(histories)
-    if ax is None:
-        ax = require("matplotlib.pyplot", extra="plot").subplots(layout="constrained")[1]
+    ax = new_axes(ax)
     for i, (name, losses) in enumerate(runs.items()):
-        style = STYLES[i // len(COLORS) % len(STYLES)]
-        ax.plot(losses, style, color=COLORS[i % len(COLORS)], label=name)
+        ax.plot(losses, label=name, **style(i))
     if _spread(runs) >= LOG_FROM if log is None else log:
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.margins(x=0)
-    ax.grid(alpha=0.25)
-    ax.spines[["top", "right"]].set_visible(False)
-    if isinstance(histories, Mapping):
+    clean(ax)
+    if len(runs) > 1 or "histories" not in runs:
         ax.legend(frameon=False)
     return ax
 
 
 def _runs(histories: Any) -> dict[str, Array]:
     """Losses by name, fit to be drawn."""
-    given = histories if isinstance(histories, Mapping) else {"histories": histories}
-    runs = {name: np.asarray(losses, np.float64) for name, losses in given.items()}
+    several = isinstance(histories, Mapping) and not hasattr(histories, "history")
+    given = histories if several else {"histories": histories}
+    runs = {
+        name: np.asarray(getattr(run, "history", run), np.float64) for name, run in given.items()
+    }
     for name, losses in runs.items():
         if losses.ndim != 1 or not losses.size:
             what = f"histories[{name!r}]" if given is histories else name
