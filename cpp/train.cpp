@@ -21,6 +21,18 @@ Halted look(double loss, double norm, const Watch& watch) {
   return Halted::no;
 }
 
+// Steps of few samples are over before their data has come from memory: it is asked for some steps
+// before. (One sample a step, 512 features: 1.2 µs without.) Larger batches look after themselves.
+constexpr std::int64_t few = 8, samples_ahead = 8;
+
+void fetch_ahead(const Objective& objective, const Steps& steps, std::size_t i) {
+  const std::int64_t begin = steps.offsets[i], end = steps.offsets[i + 1];
+  if (end - begin >= few) return;
+  const std::int64_t last = steps.offsets[steps.count];
+  for (std::int64_t k = begin + samples_ahead; k < std::min(end + samples_ahead, last); ++k)
+    objective.fetch(std::size_t(steps.order[k]));
+}
+
 }  // namespace
 
 void Trainer::load(const Steps& steps, std::size_t i, double norm) {
@@ -44,6 +56,7 @@ Trained Trainer::run(const Steps& steps, Watch watch, int threads) {
     if (steps.order) {
       request.batch = steps.order + steps.offsets[i];
       request.size = std::size_t(steps.offsets[i + 1] - steps.offsets[i]);
+      fetch_ahead(objective_, steps, i);
     }
     const double loss = objective_.evaluate(request, threads, workspace_);
     const double norm =
