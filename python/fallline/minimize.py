@@ -54,6 +54,7 @@ def minimize(
     checkpoint_every: Every = "epoch",
     resume: PathLike | Literal[True] | None = None,
     progress: bool | None = None,
+    final_loss: bool = True,
     **hyperparameters: Any,
 ) -> Result:
     r"""Minimize an objective by steps on its gradients.
@@ -120,6 +121,9 @@ def minimize(
     progress : bool, optional
         Whether to draw a bar once a second has passed; by default on a terminal, if rich is
         installed.
+    final_loss : bool
+        Whether to form `fun` and `jac` at the end, which takes a pass over all samples. Without,
+        `fun` is the mean loss of the last epoch's steps, and there is no `jac`.
     **hyperparameters
         Of the optimizer, if it is a class.
 
@@ -134,8 +138,8 @@ def minimize(
         Success means that a tolerance was met, the callback ended it, or, without tolerances, that
         the limits were reached.
 
-        A loss, gradient or parameter that is not finite, or a loss above 10⁸ times the first (and
-        10⁸), ends the fit without success; ``x`` is then the point before the last step. Ctrl-C
+        A loss, gradient or parameter that is not finite, or a loss above 10⁸ times that of a batch
+        at the start (and 10⁸), ends the fit without success; ``x`` is then the point before the last step. Ctrl-C
         ends it after the step under way, a second one at once.
 
     Raises
@@ -199,6 +203,7 @@ def minimize(
         checkpoint=checkpoint,
         checkpoint_every=arguments.as_every("checkpoint_every", checkpoint_every, per_epoch),
         progress=progress,
+        final_loss=bool(final_loss),
     )
     if epochs is None and steps is None and time_limit is None:
         plan.epochs = EPOCHS
@@ -209,7 +214,7 @@ def minimize(
         saving.check_writable(checkpoint, optimizer)
     source = arguments.as_source(resume, checkpoint)
     if source is None:
-        plan.ceiling = arguments.as_ceiling(objective, phi)
+        plan.ceiling = arguments.as_ceiling(objective, phi, batches)
         if hasattr(optimizer, "train"):
             optimizer.train()
     return Run(plan, source).go()

@@ -214,15 +214,18 @@ class Run:
         if diverged:
             np.copyto(plan.phi, self.engine.last)
         x, last = self._reached(diverged)
-        loss = plan.objective._evaluate(x, None, self._gradient)
-        norm = self._norm(get_num_threads())
+        if plan.final_loss:
+            loss = plan.objective._evaluate(x, None, self._gradient)
+            norm = self._norm(get_num_threads())
+        else:
+            loss = self._recent_loss()
+            norm = 0.0 if np.isfinite(x).all() else math.inf
         if not (math.isfinite(loss) and math.isfinite(norm)) and not diverged:
             halt = Halt(Status.DIVERGED, loss, norm, None)  # at the last step
             return self._finish(self.rules.diverged(halt, self.nit))
         result = Result(
             x=x,
             fun=loss,
-            jac=self._gradient.copy(),
             nit=self.nit,
             nepoch=self.nepoch,
             success=self.rules.success(stop.status),
@@ -234,11 +237,20 @@ class Run:
             history_grad_norm=self.history.grad_norm.array.copy(),
             optimizer=plan.optimizer,
         )
+        if plan.final_loss:
+            result["jac"] = self._gradient.copy()
         if plan.average is not None:
             result["last"] = last
         if plan.trajectory is not None:
             result["trajectory"] = plan.trajectory.array
         return result
+
+    def _recent_loss(self) -> float:
+        """Mean loss of the last steps, an epoch of them at most; at the start of none."""
+        losses = self.history.loss.array[-self.plan.steps_per_epoch :]
+        if not len(losses):
+            return self.plan.objective._evaluate(self.plan.phi, None, None)
+        return float(losses.mean())
 
     def _reached(self, diverged: bool) -> tuple[Array, Array]:
         """The point to hand out, and the last iterate; averages may hold what has diverged."""
