@@ -65,7 +65,7 @@ void region(int threads, const Body& body) {
 // it begins with the tile of that number.
 template <class Visit>
 void for_each_run(std::span<const Tensor> tensors, const Layout& layout, int threads,
-                   const Visit& visit) {
+                  const Visit& visit) {
   run(layout.work(), threads, [&](std::size_t k, std::size_t parts) {
     const DefaultFloatEnvironment environment;
     Scratch scratch;

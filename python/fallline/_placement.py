@@ -11,7 +11,7 @@ LINE = 64  # bytes of a cache line, and of AVX-512's registers
 PAGE = 4096
 # Room in a page for eight streams: a parameter, six states and a gradient.
 STRIDE = PAGE // 8
-LARGE = 16 * PAGE  # from here on a page more is next to nothing
+LARGE = 4 * PAGE
 
 
 def zeros_beside(param: Array, dtype: DTypeLike, index: int) -> Array:

@@ -73,5 +73,5 @@ using Converter = void (*)(std::size_t, const void*, void*);
 template <class T>
 inline constexpr Converter decoders[dtype_count] = {decode<double, T>, decode<float, T>,
                                                     decode<Bf16, T>, decode<F16, T>};
-inline constexpr Converter encoders[dtype_count] = {
-    encode<double, double>, encode<float, float>, encode<float, Bf16>, encode<float, F16>};
+inline constexpr Converter encoders[dtype_count] = {encode<double, double>, encode<float, float>,
+                                                    encode<float, Bf16>, encode<float, F16>};

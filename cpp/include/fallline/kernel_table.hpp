@@ -17,8 +17,8 @@ struct KernelTable {
   int rule_count;
 
   // Elements [begin, begin + n) of a tensor, from a tile's boundary on: decode → rule → encode.
-  // Sum s of the rule over the k-th of these tiles goes to sums[s * stride + k], where `sums` is not
-  // null. Returns true where a scaled gradient is not finite.
+  // Sum s of the rule over the k-th of these tiles goes to sums[s * stride + k], where `sums` is
+  // not null. Returns true where a scaled gradient is not finite.
   bool (*update)(const Tensor& tensor, const Cohort& cohort, std::size_t begin, std::size_t n,
                  Scratch& scratch, double* sums, std::size_t stride);
 

@@ -147,8 +147,7 @@ bool update_run(const Tensor& t, const Cohort& cohort, std::size_t begin, std::s
     const std::size_t rest = n - done < tile_size ? n - done : tile_size;
     nonfinite |= update_part<T>(t, cohort, begin + done, rest, scratch);
     for (int i = 0; sums != nullptr && i < own_sums; ++i)
-      sums[std::size_t(i) * stride + tile] =
-          sum(rest, reinterpret_cast<const T*>(scratch.sums[i]));
+      sums[std::size_t(i) * stride + tile] = sum(rest, reinterpret_cast<const T*>(scratch.sums[i]));
   }
   return nonfinite;
 }
