@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -36,7 +38,7 @@ def test_states_begin_where_their_parameter_does_in_a_cache_line(offset: int, n:
     places = [address(a) % PAGE for a in (param, *states)]
     assert len({place % LINE for place in places}) == 1
     if param.nbytes >= LARGE:
-        apart = [(b - a) % PAGE for a, b in zip(places, places[1:], strict=False)]
+        apart = [(b - a) % PAGE for a, b in pairwise(places)]
         assert apart == [STRIDE] * 6
 
 

@@ -115,7 +115,7 @@ def _check_entries(
         for index in group["params"]:
             param, name = optimizer._params[len(entries)], optimizer._names[len(entries)]
             saved = state.get(index, {})
-            arrays = {}
+            arrays: dict[str, Array] = {}
             for slot in kernel.slots:
                 if slot in saved:
                     arrays[slot] = _checked_slot(slot, name, saved[slot], param, len(arrays))
