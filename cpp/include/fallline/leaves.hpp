@@ -17,12 +17,15 @@ struct Leaves {
   std::size_t rows;  // of each but the last
   std::size_t count;
 
-  // Up to 64 leaves of at least 32 rows; fewer, down to 8, of large models, so that the partial
+  // Up to 64 leaves of at least 32 rows, of small models up to 256, so that joining the partial
+  // products costs little beside them; of large models fewer leaves, down to 8, so that the
   // products stay within some 2^22 numbers.
   Leaves(std::size_t size, std::size_t params) {
     const std::size_t most =
         std::clamp<std::size_t>((std::size_t{1} << 22) / std::max<std::size_t>(params, 1), 8, 64);
-    rows = std::max<std::size_t>((size + most - 1) / most, 32);
+    const std::size_t least =
+        std::clamp<std::size_t>((std::size_t{1} << 16) / std::max<std::size_t>(params, 1), 32, 256);
+    rows = std::max((size + most - 1) / most, least);
     rows = (rows + block_rows - 1) / block_rows * block_rows;
     count = (size + rows - 1) / rows;
   }
