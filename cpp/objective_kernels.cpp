@@ -21,6 +21,7 @@ using i64 = std::int64_t;
 #include "fallline/rows.hpp"
 #include "fallline/sparse_rows.hpp"
 #include "fallline/combine.hpp"
+#include "fallline/curves.hpp"
 
 double any_dense_rows(const LinearBatch& b, std::size_t begin, std::size_t n, void* partial,
                       double* scratch) {
@@ -41,8 +42,15 @@ void any_sparse_columns(const LinearBatch& b, std::size_t first, std::size_t las
   });
 }
 
-constexpr ObjectiveTable table = {head_names.at,      head_count, any_dense_rows, any_sparse_rows,
-                                  any_sparse_columns, combine,    penalize};
+double any_curve_points(const CurveBatch& b, std::size_t begin, std::size_t n, double* partial,
+                        double* scratch) {
+  return b.points->type == DType::f64 ? curve_points<double>(b, begin, n, partial, scratch)
+                                      : curve_points<float>(b, begin, n, partial, scratch);
+}
+
+constexpr ObjectiveTable table = {
+    head_names.at, head_count, any_dense_rows, any_sparse_rows, any_sparse_columns,
+    combine,       penalize,   curve_names.at, curve_count,     any_curve_points};
 
 }  // namespace
 

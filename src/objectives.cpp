@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "fallline/curve.hpp"
 #include "fallline/dispatch.hpp"
 #include "fallline/linear_model.hpp"
 
@@ -27,21 +28,26 @@ const void* data_or_null(const py::object& array) {
   return array.is_none() ? nullptr : py::reinterpret_borrow<py::array>(array).data();
 }
 
-// A linear model and the arrays that it reads.
-class KeptLinearModel : public LinearModel {
+// A model and the arrays that it reads.
+template <class Model>
+class Kept : public Model {
  public:
-  KeptLinearModel(const Samples& samples, int head, Terms terms, py::tuple arrays)
-      : LinearModel(samples, head, std::move(terms)), arrays_(std::move(arrays)) {}
+  template <class... Args>
+  explicit Kept(py::tuple arrays, Args&&... args)
+      : Model(std::forward<Args>(args)...), arrays_(std::move(arrays)) {}
 
  private:
   py::tuple arrays_;
 };
 
+int find(const char* const* names, int count, const std::string& name) {
+  for (int i = 0; i < count; ++i)
+    if (name == names[i]) return i;
+  throw std::logic_error("the core has no " + name);
+}
+
 int find_head(const std::string& name) {
-  const ObjectiveTable& table = active_objectives();
-  for (int i = 0; i < table.head_count; ++i)
-    if (name == table.heads[i]) return i;
-  throw std::logic_error("the core has no loss " + name);
+  return find(active_objectives().heads, active_objectives().head_count, name);
 }
 
 // The arrays were checked in Python; what is wrong here is a programming error.
@@ -67,9 +73,19 @@ std::unique_ptr<LinearModel> linear_model(const std::string& head, const py::tup
   s.outputs = outputs;
   s.intercept = intercept;
   s.type = float_type(values);
-  return std::make_unique<KeptLinearModel>(s, find_head(head),
-                                           Objective::Terms{mean, l2, std::move(penalized)},
-                                           py::make_tuple(x, y, weight));
+  return std::make_unique<Kept<LinearModel>>(py::make_tuple(x, y, weight), s, find_head(head),
+                                             Objective::Terms{mean, l2, std::move(penalized)});
+}
+
+std::unique_ptr<Curve> curve(const std::string& model, const py::array& x, const py::array& y,
+                             const py::object& weight, std::size_t params, bool mean, double l2,
+                             std::vector<Objective::Range> penalized) {
+  const ObjectiveTable& table = active_objectives();
+  const Points points{x.data(), y.data(),     data_or_null(weight), std::size_t(x.size()),
+                      params,   float_type(x)};
+  return std::make_unique<Kept<Curve>>(py::make_tuple(x, y, weight), points,
+                                       find(table.curves, table.curve_count, model),
+                                       Objective::Terms{mean, l2, std::move(penalized)});
 }
 
 double evaluate(const Objective& objective, const py::array& phi, const py::object& direction,
@@ -105,6 +121,9 @@ void bind_objectives(py::module_& m) {
       .def(py::init(&linear_model), py::arg("head"), py::arg("x"), py::arg("y"), py::arg("weight"),
            py::arg("features"), py::arg("outputs"), py::arg("intercept"), py::arg("mean"),
            py::arg("l2"), py::arg("penalized"));
+  py::class_<Curve, Objective>(m, "Curve")
+      .def(py::init(&curve), py::arg("model"), py::arg("x"), py::arg("y"), py::arg("weight"),
+           py::arg("params"), py::arg("mean"), py::arg("l2"), py::arg("penalized"));
 }
 
 }  // namespace fallline::python

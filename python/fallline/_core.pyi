@@ -65,3 +65,16 @@ class LinearModel(Objective):
         l2: float,
         penalized: list[tuple[int, int]],
     ) -> None: ...
+
+class Curve(Objective):
+    def __init__(
+        self,
+        model: str,
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        params: int,
+        mean: bool,
+        l2: float,
+        penalized: list[tuple[int, int]],
+    ) -> None: ...

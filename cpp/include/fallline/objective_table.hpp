@@ -1,5 +1,6 @@
 // The function pointers to objectives' kernels that one ISA offers.
 #pragma once
+#include "fallline/points.hpp"
 #include "fallline/samples.hpp"
 
 namespace fallline {
@@ -27,6 +28,13 @@ struct ObjectiveTable {
   // Adds penalty·v to elements [begin, end) of `product`, unless null; returns Σ φ² over them.
   double (*penalize)(DType type, std::size_t begin, std::size_t end, double penalty,
                      const void* phi, const void* v, void* product);
+
+  const char* const* curves;  // names of the curves' models
+  int curve_count;
+  // Points [begin, begin + n) of a batch on a curve: returns Σ w·ℓ; `partial` becomes the unscaled
+  // product where one is wanted.
+  double (*curve_points)(const CurveBatch& batch, std::size_t begin, std::size_t n, double* partial,
+                         double* scratch);
 };
 
 }  // namespace fallline

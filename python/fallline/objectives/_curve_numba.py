@@ -1,0 +1,105 @@
+"""Curves compiled by Numba: the C++ core's sums in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .._types import Array
+from ..backends.numba import _compiler
+from ._curve import Model, Points
+
+__all__ = ["NumbaCurve"]
+
+LANES = 8
+LEAST, MOST = 32, 64  # samples of a leaf; leaves
+
+
+@cache
+def _compiled(model: Model) -> Callable[..., None]:
+    """Sums over leaves: partial products by row, and Σ w·ℓ in the last column."""
+    njit = _compiler()
+    point, point_curve = njit(model.point), njit(model.point_curve)
+
+    def sums(
+        phi: Array, v: Any, x: Array, y: Array, weight: Any, batch: Any, rows: int, partials: Array
+    ) -> None:
+        size = len(x) if batch is None else len(batch)
+        params = len(phi)
+        slope, bend = np.empty(params), np.empty(params)
+        for leaf in range(len(partials)):
+            lanes = np.zeros((params + 1, LANES))
+            begin = leaf * rows
+            for i in range(begin, min(begin + rows, size)):
+                k = i if batch is None else batch[i]
+                lane = (i - begin) % LANES
+                at = np.float64(x[k])
+                error = point(phi, at, slope) - np.float64(y[k])
+                w = 1.0 if weight is None else np.float64(weight[k])
+                lanes[params, lane] += w * (error * error)
+                if v is None:
+                    for j in range(params):
+                        lanes[j, lane] += 2.0 * w * error * slope[j]
+                else:
+                    point_curve(phi, v, at, bend)
+                    along = 0.0
+                    for j in range(params):
+                        along += slope[j] * v[j]
+                    for j in range(params):
+                        lanes[j, lane] += 2.0 * w * (along * slope[j] + error * bend[j])
+            half = LANES // 2
+            while half > 0:
+                for l in range(half):  # noqa: E741
+                    lanes[:, l] += lanes[:, l + half]
+                half //= 2
+            partials[leaf] = lanes[:, 0]
+
+    return njit(sums)  # type: ignore[no-any-return]
+
+
+class NumbaCurve:
+    """A curve's sums over batches, on the calling thread."""
+
+    def __init__(self, model: Model, points: Points) -> None:
+        self._sums = _compiled(model)
+        self._points = points
+
+    def accumulate(
+        self, phi: Array, batch: Array | None, gradient: Array | None, scale: float
+    ) -> float:
+        """See :class:`fallline.objectives._curve.Evaluator`."""
+        total = self._total(phi, None, batch)
+        if gradient is not None:
+            gradient[:] = scale * total[:-1]
+        return float(total[-1])
+
+    def curve(self, phi: Array, v: Array, batch: Array | None, out: Array, scale: float) -> None:
+        """See :class:`fallline.objectives._curve.Evaluator`."""
+        out[:] = scale * self._total(phi, v.astype(np.float64), batch)[:-1]
+
+    def _total(self, phi: Array, v: Array | None, batch: Array | None) -> Array:
+        p = self._points
+        rows = _leaf_rows(len(p.x) if batch is None else len(batch), len(phi))
+        count = -(-(len(p.x) if batch is None else len(batch)) // rows)
+        partials = np.empty((count, len(phi) + 1))
+        self._sums(phi.astype(np.float64), v, p.x, p.y, p.weight, batch, rows, partials)
+        return _tree_sum(partials)
+
+
+def _leaf_rows(size: int, params: int) -> int:
+    """Samples of each leaf but the last, as in the core's leaves.hpp."""
+    most = min(max((1 << 22) // params, LANES), MOST)
+    rows = max(-(-size // most), LEAST)
+    return -(-rows // LANES) * LANES
+
+
+def _tree_sum(parts: Array) -> Array:
+    """Σ over the first axis, of neighbours, then of theirs."""
+    while len(parts) > 1:
+        pairs = len(parts) // 2 * 2
+        parts = np.concatenate([parts[:pairs:2] + parts[1:pairs:2], parts[pairs:]])
+    total: Array = parts[0]
+    return total
