@@ -44,8 +44,8 @@ void any_sparse_columns(const LinearBatch& b, std::size_t first, std::size_t las
 
 double any_curve_points(const CurveBatch& b, std::size_t begin, std::size_t n, double* partial,
                         double* scratch) {
-  return b.points->type == DType::f64 ? curve_points<double>(b, begin, n, partial, scratch)
-                                      : curve_points<float>(b, begin, n, partial, scratch);
+  const auto& kernels = b.points->type == DType::f64 ? curve_kernels<double> : curve_kernels<float>;
+  return kernels.at[b.model](b, begin, n, partial, scratch);
 }
 
 constexpr ObjectiveTable table = {

@@ -50,6 +50,9 @@ class Objective:
         product: Array | None,
         threads: int,
     ) -> float: ...
+    def losses_at(
+        self, points: Array, batch: Array | None, losses: Array, threads: int
+    ) -> None: ...
 
 class LinearModel(Objective):
     def __init__(

@@ -1,13 +1,8 @@
 // How the model of a curve declares itself, and the squared errors of a batch. curves.def lists the
 // models. Included inside a per-ISA anonymous namespace.
-
-// Of a block of inputs x: f and, block_rows numbers a parameter, ∂f/∂φ (slope), (∂²f/∂φ²)v (bend).
-struct CurveModel {
-  void (*value)(std::size_t params, const double* phi, const double* x, double* f);
-  void (*slope)(std::size_t params, const double* phi, const double* x, double* f, double* slope);
-  void (*curve)(std::size_t params, const double* phi, const double* v, const double* x, double* f,
-                double* slope, double* bend);
-};
+//
+// A model has three functions of a block of inputs x: `value` fills f, `slope` ∂f/∂φ as well and
+// `curve` (∂²f/∂φ²)v too, block_rows numbers a parameter.
 
 template <int index>
 struct RegisteredCurve;
@@ -24,13 +19,6 @@ inline constexpr int first_curve = __COUNTER__ + 1;
 #include "fallline/curves.def"
 
 inline constexpr int curve_count = __COUNTER__ - first_curve;
-
-inline constexpr auto curves = list_of<CurveModel, curve_count>([]<int i>(Constant<i>) {
-  using model = typename RegisteredCurve<i>::type;
-  return CurveModel{model::value, model::slope, model::curve};
-});
-inline constexpr auto curve_names =
-    list_of<const char*, curve_count>([]<int i>(Constant<i>) { return RegisteredCurve<i>::name; });
 
 // A block's points. Behind the last one its first stands again, to count for nothing.
 template <class T>
@@ -76,11 +64,10 @@ inline void add_curve_product(std::size_t params, const double* error, const dou
 
 // Points [begin, begin + n) of a batch: returns Σ w·ℓ; `partial` becomes the unscaled product where
 // one is wanted. Point i is added in lane i mod 8.
-template <class T>
+template <class Model, class T>
 double curve_points(const CurveBatch& b, std::size_t begin, std::size_t n, double* partial,
                     double* scratch) {
   const Request& q = *b.request;
-  const CurveModel& model = curves.at[b.model];
   const std::size_t params = b.points->params, size = params * block_rows;
   double *phi = scratch, *v = q.direction ? phi + params : nullptr;
   double *sums = phi + 2 * params, *slope = sums + size, *bend = slope + size;
@@ -95,11 +82,11 @@ double curve_points(const CurveBatch& b, std::size_t begin, std::size_t n, doubl
     const std::size_t left = n - i;
     const PointBlock<T> block(*b.points, q, begin + i, left);
     if (v)
-      model.curve(params, phi, v, block.x, f, slope, bend);
+      Model::curve(params, phi, v, block.x, f, slope, bend);
     else if (q.product)
-      model.slope(params, phi, block.x, f, slope);
+      Model::slope(params, phi, block.x, f, slope);
     else
-      model.value(params, phi, block.x, f);
+      Model::value(params, phi, block.x, f);
 #pragma omp simd
     for (std::size_t r = 0; r < block_rows; ++r) {
       error[r] = f[r] - block.y[r];
@@ -112,3 +99,13 @@ double curve_points(const CurveBatch& b, std::size_t begin, std::size_t n, doubl
     partial[j] = add_lanes(sums + j * block_rows);
   return add_lanes(loss);
 }
+
+using CurveKernel = double (*)(const CurveBatch&, std::size_t, std::size_t, double*, double*);
+
+template <class T>
+inline constexpr auto curve_kernels =
+    list_of<CurveKernel, curve_count>([]<int i>(Constant<i>) -> CurveKernel {
+      return curve_points<typename RegisteredCurve<i>::type, T>;
+    });
+inline constexpr auto curve_names =
+    list_of<const char*, curve_count>([]<int i>(Constant<i>) { return RegisteredCurve<i>::name; });

@@ -37,7 +37,7 @@ def slope(phi: Array, x: Array) -> tuple[Array, Array]:
 
 def curve(phi: Array, v: Array, x: Array) -> Array:
     u, sine, cosine = wave(phi, x)
-    turn = ((u * u / 256 - 17 / 16) * sine - u / 8 * cosine) * (v[0] + FREQUENCY * v[1] * x)
+    turn = (u / 16 * (u / 16 * sine - 2 * cosine) - 17 / 16 * sine) * (v[0] + FREQUENCY * v[1] * x)
     return np.stack([turn, FREQUENCY * x * turn])
 
 
@@ -56,7 +56,7 @@ def point_curve(phi: Array, v: Array, x: float, bend: Array) -> None:
     u = phi[0] + 0.06 * phi[1] * x
     u = max(-256.0, min(256.0, u)) + (u - u)
     w = u * 0.0625
-    by_u = (w * w - 1.0625) * math.sin(u) - 2.0 * w * math.cos(u)
+    by_u = w * (w * math.sin(u) - 2.0 * math.cos(u)) - 1.0625 * math.sin(u)
     turn = by_u * math.exp(u * u * -0.03125) * (v[0] + 0.06 * v[1] * x)
     bend[0] = turn
     bend[1] = 0.06 * x * turn
