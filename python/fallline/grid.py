@@ -60,10 +60,10 @@ def grid_search(
     -------
     Result
         ``x`` the best point, of the objective's dtype, ``fun`` its loss, ``index`` its place in the
-        grid (the first of several; of all points, where no loss is finite), ``losses`` float64 of the grid's shape, ``axes`` the values by
-        parameter in the objective's dtype, ``nfev`` the number of points, ``success`` whether any
-        loss is finite, ``message``. Losses that are not finite stay in ``losses``, never are the
-        best, and are told in ``message``.
+        grid (the first of several; the first of all where no loss is finite), ``losses`` float64 of
+        the grid's shape, ``axes`` the values by parameter in the objective's dtype, ``nfev`` the
+        number of points, ``success`` whether any loss is finite, ``message``. Losses that are not
+        finite stay in ``losses``, are not the best, and are told in ``message``.
 
     Raises
     ------

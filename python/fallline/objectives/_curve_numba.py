@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -20,27 +19,37 @@ LEAST, MOST = 32, 64  # samples of a leaf; leaves
 
 @cache
 def _compiled(model: Model) -> Callable[..., None]:
-    """Sums over leaves: partial products by row, and Σ w·ℓ in the last column."""
+    """Sums over leaves: partial products by row, and Σ w·ℓ in the last column.
+
+    Arrays that are not there are empty: with None in their place each mixture would be compiled.
+    """
     njit = _compiler()
     point, point_curve = njit(model.point), njit(model.point_curve)
 
     def sums(
-        phi: Array, v: Any, x: Array, y: Array, weight: Any, batch: Any, rows: int, partials: Array
+        phi: Array,
+        v: Array,
+        x: Array,
+        y: Array,
+        weight: Array,
+        batch: Array,
+        rows: int,
+        partials: Array,
     ) -> None:
-        size = len(x) if batch is None else len(batch)
+        size = len(batch) if len(batch) > 0 else len(x)
         params = len(phi)
         slope, bend = np.empty(params), np.empty(params)
         for leaf in range(len(partials)):
             lanes = np.zeros((params + 1, LANES))
             begin = leaf * rows
             for i in range(begin, min(begin + rows, size)):
-                k = i if batch is None else batch[i]
+                k = batch[i] if len(batch) > 0 else i
                 lane = (i - begin) % LANES
                 at = np.float64(x[k])
                 error = point(phi, at, slope) - np.float64(y[k])
-                w = 1.0 if weight is None else np.float64(weight[k])
+                w = np.float64(weight[k]) if len(weight) > 0 else 1.0
                 lanes[params, lane] += w * (error * error)
-                if v is None:
+                if len(v) == 0:
                     for j in range(params):
                         lanes[j, lane] += 2.0 * w * error * slope[j]
                 else:
@@ -78,14 +87,23 @@ class NumbaCurve:
 
     def curve(self, phi: Array, v: Array, batch: Array | None, out: Array, scale: float) -> None:
         """See :class:`fallline.objectives._curve.Evaluator`."""
-        out[:] = scale * self._total(phi, v.astype(np.float64), batch)[:-1]
+        out[:] = scale * self._total(phi, v, batch)[:-1]
 
     def _total(self, phi: Array, v: Array | None, batch: Array | None) -> Array:
         p = self._points
-        rows = _leaf_rows(len(p.x) if batch is None else len(batch), len(phi))
-        count = -(-(len(p.x) if batch is None else len(batch)) // rows)
-        partials = np.empty((count, len(phi) + 1))
-        self._sums(phi.astype(np.float64), v, p.x, p.y, p.weight, batch, rows, partials)
+        size = len(p.x) if batch is None else len(batch)
+        rows = _leaf_rows(size, len(phi))
+        partials = np.empty((-(-size // rows), len(phi) + 1))
+        self._sums(
+            phi.astype(np.float64),
+            np.empty(0) if v is None else v.astype(np.float64),
+            p.x,
+            p.y,
+            p.x[:0] if p.weight is None else p.weight,
+            np.empty(0, np.int64) if batch is None else batch,
+            rows,
+            partials,
+        )
         return _tree_sum(partials)
 
 
