@@ -27,6 +27,7 @@ from .fit.averaging import SWA as SWA
 from .fit.result import Result as Result
 from .fit.table import Table as Table
 from .gradient_descent import GradientDescent as GradientDescent
+from .grid import grid_search as grid_search
 from .minibatch import Minibatches as Minibatches
 from .minimize import minimize as minimize
 from .multistart import multistart as multistart

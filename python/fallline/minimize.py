@@ -139,8 +139,8 @@ def minimize(
         the limits were reached.
 
         A loss, gradient or parameter that is not finite, or a loss above 10⁸ times that of a batch
-        at the start (and 10⁸), ends the fit without success; ``x`` is then the point before the last step. Ctrl-C
-        ends it after the step under way, a second one at once.
+        at the start (and 10⁸), ends the fit without success; ``x`` is then the point before the
+        last step. Ctrl-C ends it after the step under way, a second one at once.
 
     Raises
     ------
