@@ -24,7 +24,7 @@ struct CurveBatch {
   int model;
 };
 
-// Doubles that a kernel works in: φ and v; sums, ∂f and (∂²f)v by lane.
-inline std::size_t curve_scratch(std::size_t params) { return params * (2 + 3 * block_rows); }
+// Doubles that a kernel works in: φ and v; sums by lane; ∂f and (∂²f)v of two blocks.
+inline std::size_t curve_scratch(std::size_t params) { return params * (2 + 5 * block_rows); }
 
 }  // namespace fallline

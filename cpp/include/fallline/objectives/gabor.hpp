@@ -16,32 +16,35 @@ struct gabor {
             (w * (w * sine - 2.0 * cosine) - 1.0625 * sine) * envelope};
   }
 
+  template <std::size_t rows>
   static void value(std::size_t, const double* phi, const double* x, double* f) {
 #pragma omp simd
-    for (std::size_t r = 0; r < block_rows; ++r) f[r] = at(phi[0] + frequency * phi[1] * x[r]).f;
+    for (std::size_t r = 0; r < rows; ++r) f[r] = at(phi[0] + frequency * phi[1] * x[r]).f;
   }
 
+  template <std::size_t rows>
   static void slope(std::size_t, const double* phi, const double* x, double* f, double* slope) {
 #pragma omp simd
-    for (std::size_t r = 0; r < block_rows; ++r) {
+    for (std::size_t r = 0; r < rows; ++r) {
       const Wave wave = at(phi[0] + frequency * phi[1] * x[r]);
       f[r] = wave.f;
       slope[r] = wave.slope;
-      slope[block_rows + r] = frequency * x[r] * wave.slope;
+      slope[rows + r] = frequency * x[r] * wave.slope;
     }
   }
 
+  template <std::size_t rows>
   static void curve(std::size_t, const double* phi, const double* v, const double* x, double* f,
                     double* slope, double* bend) {
 #pragma omp simd
-    for (std::size_t r = 0; r < block_rows; ++r) {
+    for (std::size_t r = 0; r < rows; ++r) {
       const Wave wave = at(phi[0] + frequency * phi[1] * x[r]);
       const double turn = wave.bend * (v[0] + frequency * v[1] * x[r]);
       f[r] = wave.f;
       slope[r] = wave.slope;
-      slope[block_rows + r] = frequency * x[r] * wave.slope;
+      slope[rows + r] = frequency * x[r] * wave.slope;
       bend[r] = turn;
-      bend[block_rows + r] = frequency * x[r] * turn;
+      bend[rows + r] = frequency * x[r] * turn;
     }
   }
 };
