@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from .._types import Array
-from ..backends.numba import _compiler
+from ..backends.numba import compiler
 from ._curve import Model, Points
 
 __all__ = ["NumbaCurve"]
@@ -23,7 +23,7 @@ def _compiled(model: Model) -> Callable[..., None]:
 
     Arrays that are not there are empty: with None in their place each mixture would be compiled.
     """
-    njit = _compiler()
+    njit = compiler()
     point, point_curve = njit(model.point), njit(model.point_curve)
 
     def sums(
