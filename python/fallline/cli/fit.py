@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -175,6 +176,8 @@ def _recipe(*, schedule: str | None, val: float, max_norm: float | None, **optio
     """The recipe, or a usage error."""
     if not 0 <= val < 1:
         raise typer.BadParameter(f"{val} is not in [0, 1)", param_hint="--val")
+    if not options["l2"] < math.inf:
+        raise typer.BadParameter(f"{options['l2']} is not finite", param_hint="--l2")
     if max_norm is not None and not max_norm > 0:
         raise typer.BadParameter(f"{max_norm} is not positive", param_hint="--max-norm")
     try:

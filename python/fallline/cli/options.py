@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from ast import literal_eval
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import typer
@@ -36,6 +36,8 @@ def failing(*expected: type[Exception]) -> Iterator[None]:
     """Fail with one line where one of these is raised."""
     try:
         yield
+    except BrokenPipeError:  # a reader such as head has had enough: click ends quietly
+        raise
     except expected as error:
         raise fail(error) from error
 
@@ -96,8 +98,12 @@ def check_folder(path: Path, hint: str) -> None:
         raise typer.BadParameter(f"{str(path)!r} is a folder", param_hint=hint)
     if not folder.is_dir():
         raise typer.BadParameter(f"there is no folder {str(folder)!r}", param_hint=hint)
-    if not os.access(folder, os.W_OK):
-        raise typer.BadParameter(f"the folder {str(folder)!r} is not writable", param_hint=hint)
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        message = f"{str(path)!r} cannot be written: {error.strerror}"
+        raise typer.BadParameter(message, param_hint=hint) from error
 
 
 def check_plot(path: Path, hint: str) -> None:

@@ -91,6 +91,7 @@ def _print(model: Model, z: Array, proba: bool) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(names)
     writer.writerows(zip(*(column[:shown].tolist() for column in columns), strict=True))
+    sys.stdout.flush()  # before the score, which goes elsewhere
     if shown < len(z):
         typer.echo(f"… {len(z) - shown:,} more: --out FILE writes all")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ..config import config
@@ -36,13 +37,14 @@ class Screen:
             what = f"{len(p.classes)} classes"
         widths = "-".join(map(str, (form.features, *form.hidden, form.outputs)))
         where = " ".join(filter(None, (p.objective.backend, found["active isa"])))
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style="bold")
-        grid.add_row("samples", ", ".join(sizes))
-        grid.add_row("model", f"{form.kind} {widths}, {what}, {p.objective.n_params:,} parameters")
-        grid.add_row("optimizer", p.recipe.describe())
-        grid.add_row("computed", f"{p.objective.dtype}, {where}, threads: {found['threads']}")
-        self._console.print(grid)
+        lines = {
+            "samples": ", ".join(sizes),
+            "model": f"{form.kind} {widths}, {what}, {p.objective.n_params:,} parameters",
+            "optimizer": p.recipe.describe(),
+            "computed": f"{p.objective.dtype}, {where}, threads: {found['threads']}",
+        }
+        for name, text in lines.items():
+            self._console.print(f"[bold]{name:<11}[/]{escape(text)}", soft_wrap=True)
         self._console.print()
 
     def epoch(self, epoch: Epoch) -> None:

@@ -94,7 +94,7 @@ def write(path: PathLike, model: Model) -> None:
         "feature_names": model.feature_names,
         "settings": model.settings,
     }
-    serialization.write(path, {k: np.ascontiguousarray(a) for k, a in arrays.items()}, config)
+    serialization.write(path, {k: np.array(a, order="C") for k, a in arrays.items()}, config)
 
 
 def load_model(path: PathLike) -> Model:
@@ -142,7 +142,7 @@ def load_model(path: PathLike) -> Model:
         )
     try:
         return _model(arrays, config)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, MemoryError) as error:
         raise ValueError(f"{name!r} does not fit together: {error}") from None
 
 
@@ -150,6 +150,8 @@ def _model(arrays: Mapping[str, Array], config: dict[str, Any]) -> Model:
     form: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in config["form"].items()}
     if form["kind"] not in KINDS or form["loss"] not in LOSSES:
         raise ValueError(f"there is no model {form['kind']!r} with loss {form['loss']!r}")
+    if not isinstance(config["settings"], dict):
+        raise TypeError(f"settings are {config['settings']!r}")
     form = Form(**form)
     names, labels = config["feature_names"], config["classes"]
     parts = {n.removeprefix("parameters/"): a for n, a in arrays.items() if "parameters" in n}

@@ -57,38 +57,34 @@ def save_plot(fit: Fit, path: Path) -> None:
     figure = require("matplotlib.figure", extra="plot").Figure(
         (5.5 * panels + 1, 4.5), layout="constrained"
     )
-    left, *right = figure.subplots(1, panels, squeeze=False)[0]
+    axes = figure.subplots(1, panels, squeeze=False)[0]
     unit = "mean squared error" if fit.model.labels is None else "cross-entropy"
-    plot.history(curves, ax=left, xlabel="epoch", ylabel=unit)
-    for axes in right:
-        plot.history({"validation": accuracies}, ax=axes, xlabel="epoch", ylabel="accuracy")
-        axes.get_lines()[0].set_color(left.get_lines()[1].get_color())
-        axes.yaxis.set_major_formatter(lambda y, _: f"{y:.4g}")
-    for axes in (left, *right):
-        axes.xaxis.get_major_locator().set_params(integer=True)
+    plot.history(curves, ax=axes[0], xlabel="epoch", ylabel=unit)
+    if accuracies:
+        plot.history(accuracies, ax=axes[1], xlabel="epoch", ylabel="validation accuracy")
+        axes[1].get_lines()[0].set_color(axes[0].get_lines()[-1].get_color())
+    for ax in axes:
+        ax.xaxis.get_major_locator().set_params(integer=True)
         if len(fit.epochs) <= MARKED:
-            for line in axes.get_lines():
+            for line in ax.get_lines():
                 line.set(marker="o", markersize=4, clip_on=False)
-    settings = fit.model.settings
     form = fit.model.form
     widths = "-".join(map(str, (form.features, *form.hidden, form.outputs)))
-    figure.suptitle(f"{form.kind} {widths}, {settings['optimizer']}")
+    figure.suptitle(f"{form.kind} {widths}, {fit.model.settings['optimizer']}")
     figure.savefig(path, dpi=150)
 
 
 def _curves(fit: Fit) -> tuple[dict[str, list[float]], list[float]]:
-    """Losses from epoch 0 on, NaN where unknown, and validation accuracies."""
-    last = max((epoch.number for epoch in fit.epochs), default=0)
-    blank = [math.nan] * (last + 1)
-    train, validation, accuracy = blank.copy(), blank.copy(), blank.copy()
-    unit = fit.model.scaling.target_scale if fit.model.scaling is not None else 1.0
-    train[1:] = [unit**2 * loss for loss in fit.result.history_epoch[:last]]
-    scores = {0: fit.start} | {epoch.number: epoch.validation for epoch in fit.epochs}
-    for number, score in scores.items():
-        if score is not None:
-            validation[number] = score.loss
-            accuracy[number] = math.nan if score.accuracy is None else score.accuracy
+    """Losses and validation accuracies by epoch, the first at 1; NaN where unknown."""
+    last = fit.result.nepoch
+    train, validation, accuracy = ([math.nan] * (last + 1) for _ in range(3))
+    unit = 1.0 if fit.model.scaling is None else fit.model.scaling.target_scale
+    train[1:] = [unit**2 * loss for loss in fit.result.history_epoch]
+    for epoch in fit.epochs:
+        if epoch.validation is not None:
+            validation[epoch.number] = epoch.validation.loss
+            accuracy[epoch.number] = epoch.validation.accuracy or math.nan
     curves = {"training": train}
-    if "validation" in fit.scores:
-        curves["validation"] = validation
-    return curves, [] if all(map(math.isnan, accuracy)) else accuracy
+    if "validation" not in fit.scores:
+        return curves, []
+    return curves | {"validation": validation}, accuracy if fit.model.labels else []

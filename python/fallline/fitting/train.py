@@ -54,7 +54,6 @@ class Fit:
     result: Result
     scores: dict[str, Score]  # of the parts: train, validation, test
     epochs: list[Epoch]
-    start: Score | None  # validation, before the first step
     steps: int  # taken in this run
     seconds: float  # that they took, validation not counted
 
@@ -203,7 +202,6 @@ def fit(
     """
     recipe, objective = problem.recipe, problem.objective
     done = _steps_in(checkpoint) if resume else 0
-    start = problem.score("validation", objective.initial(recipe.seed)) if not done else None
     watch = _Watch(problem, tell)
     result = minimize(
         objective,
@@ -231,7 +229,7 @@ def fit(
         problem.form, result.x, problem.classes, problem.scaling, problem.feature_names, settings
     )
     found = {name: score for name, score in scores.items() if score is not None}
-    return Fit(model, result, found, watch.epochs, start, result.nit - done, seconds)
+    return Fit(model, result, found, watch.epochs, result.nit - done, seconds)
 
 
 def _steps_in(checkpoint: str | os.PathLike[str] | None) -> int:
