@@ -48,7 +48,10 @@ class Screen:
         self._console.print()
 
     def epoch(self, epoch: Epoch) -> None:
-        """A line, for some of the epochs if there are many."""
+        """A line, for some of the epochs if there are many.
+
+        Not by rich, whose consoles pass by the bar that it draws meanwhile: print goes above it.
+        """
         if epoch.number % self._every and epoch.number < self._problem.recipe.epochs:
             return
         cells = {"train loss": f"{epoch.loss:.5g}"}
@@ -57,10 +60,10 @@ class Screen:
         cells["seconds"] = f"{epoch.seconds:.1f}"
         if not self._headed:
             head = "".join(f"{name:>{WIDTH + 2}}" for name in cells)
-            self._console.print(f"epoch{head}", style="bold")
+            print(f"epoch{head}")
             self._headed = True
         row = "".join(f"{text:>{WIDTH + 2}}" for text in cells.values())
-        self._console.print(f"{epoch.number:>5}{row}")
+        print(f"{epoch.number:>5}{row}")
 
     def end(self, fit: Fit) -> None:
         """How good the model is on each part."""
