@@ -404,7 +404,7 @@ def test_on_a_terminal_a_few_predictions_and_a_bar(tmp_path: Path) -> None:
 
     shown = on_terminal("fit", data, "--epochs", 40, "--batch-size", 1, "--out", model)
     assert re.search(r"epoch \d+, loss 0\.\d+.*/4800", shown)  # the bar
-    assert re.search(r"\n {4}1 +0\.\d+ +\d\.\d\r", shown)  # a row of its own above it
+    assert re.search(r"(\n|\x1b\[2K) {4}2 +0\.\d+ +\d\.\d\r", shown)  # a row of its own above it
     assert "model written" in shown
     shown = on_terminal("predict", model, data)
     assert "110 more: --out FILE writes all" in shown

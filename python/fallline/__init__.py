@@ -26,10 +26,10 @@ from .fit.averaging import EMA as EMA
 from .fit.averaging import SWA as SWA
 from .fit.result import Result as Result
 from .fit.table import Table as Table
-from .gradient_descent import GradientDescent as GradientDescent
 from .fitting.files import load_model as load_model
 from .fitting.files import save_model as save_model
 from .fitting.model import Model as Model
+from .gradient_descent import GradientDescent as GradientDescent
 from .minibatch import Minibatches as Minibatches
 from .minimize import minimize as minimize
 from .multistart import multistart as multistart
