@@ -524,6 +524,12 @@ def test_wrong_usage(
         ("a.csv", "1,0\n", ["--val", "0.5", "--model", "linear"], "expected at least 2 to split"),
         ("a.npz", "PK", [], "a.npz cannot be read as a .npz archive"),
         ("a.csv.xz", "1,2\n,1\n", [], "line 2, column 1 is empty"),
+        (
+            "a.csv",
+            "1,1.5\n-1,0.5\n",
+            ["--optimizer", "sgd", "--lr", "1e200", "--epochs", "1", "--batch-size", "full"],
+            "diverged at the last of 1 steps: the loss is inf",
+        ),
         ("a.csv", "1,1.5e9\n-1,0.5\n", ["--optimizer", "sgd", "--lr", "1e9"], "diverged after"),
     ],
 )

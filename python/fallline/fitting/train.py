@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -214,12 +215,20 @@ def fit(
         checkpoint=checkpoint,
         resume=resume or None,
         progress=progress,
+        final_loss=False,  # the scores below say more
         **recipe.arguments(problem.steps_per_epoch),
     )
     seconds = watch.seconds
     if result.status == Status.DIVERGED:
         raise DivergedError(result.message)
-    scores = {name: problem.score(name, result.x) for name in problem.parts}
+    with np.errstate(all="ignore"):
+        scores = {name: problem.score(name, result.x) for name in problem.parts}
+    found = {name: score for name, score in scores.items() if score is not None}
+    if not math.isfinite(found["train"].loss):
+        raise DivergedError(
+            f"diverged at the last of {result.nit:,} steps: the loss is {found['train'].loss}. "
+            "Try a smaller lr"
+        )
     settings = recipe.settings() | {
         "target": problem.target,
         "steps_done": result.nit,
@@ -228,7 +237,6 @@ def fit(
     model = Model(
         problem.form, result.x, problem.classes, problem.scaling, problem.feature_names, settings
     )
-    found = {name: score for name, score in scores.items() if score is not None}
     return Fit(model, result, found, watch.epochs, result.nit - done, seconds)
 
 
