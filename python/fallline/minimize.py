@@ -108,8 +108,8 @@ def minimize(
         Keep the parameters before the first step and after each, or after every so many.
     callback : callable, optional
         Called with what has been reached: ``x`` (a view, read-only), ``fun`` (the last batch's
-        loss), ``nit``, ``nepoch``, ``lr``, ``grad_norm``. True, or raising StopIteration, ends the
-        fit.
+        loss), ``nit``, ``nepoch``, ``lr``, ``grad_norm``, ``history`` (the loss of each step so
+        far, a view). True, or raising StopIteration, ends the fit.
     callback_every, checkpoint_every : int or "epoch"
         Steps from one call, or one file, to the next.
     checkpoint : path, optional

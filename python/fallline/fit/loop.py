@@ -169,14 +169,16 @@ class Run:
 
     def _call_back(self) -> Stop | None:
         x, history = self.plan.phi.view(), self.history
-        x.flags.writeable = False
+        losses = history.loss.array
+        x.flags.writeable = losses.flags.writeable = False
         now = Result(
             x=x,
-            fun=float(history.loss.array[-1]),
+            fun=float(losses[-1]),
             nit=self.nit,
             nepoch=self.nepoch,
             lr=float(history.lr.array[-1]),
             grad_norm=float(history.grad_norm.array[-1]),
+            history=losses,
         )
         assert self.plan.callback is not None
         try:
