@@ -20,7 +20,7 @@ def zeros_beside(param: Array, dtype: DTypeLike, index: int) -> Array:
     They begin where the parameter does within a cache line, so that one prologue aligns all. Large
     ones begin elsewhere in the page: streams at one offset in theirs fall into the same cache sets,
     and a load waits for the store to another stream that its low address bits match. (NumPy places
-    all large arrays 16 bytes into a page. AdamW at 1M takes 1.4 times as long so, on Zen 4.) Pages
+    all large arrays 16 bytes into a page. AdamW at 1M took some 1.25 times as long so, on Zen 4.) Pages
     come when they are first written, near the thread that does.
     """
     dtype = np.dtype(dtype)
