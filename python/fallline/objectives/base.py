@@ -214,7 +214,7 @@ class Objective:
         if penalty := self._penalty(batch):
             for part in self._penalized:
                 values = phi[part]
-                loss += 0.5 * penalty * float(np.vdot(values, values))
+                loss += 0.5 * penalty * float(np.square(values, dtype=np.float64).sum())
                 if gradient is not None:
                     gradient[part] += self.dtype.type(penalty) * values
         return loss
