@@ -25,6 +25,7 @@ from .config import show_config as show_config
 from .fit.averaging import EMA as EMA
 from .fit.averaging import SWA as SWA
 from .fit.result import Result as Result
+from .fit.saddles import SaddleWarning as SaddleWarning
 from .fit.table import Table as Table
 from .gradient_descent import GradientDescent as GradientDescent
 from .minibatch import Minibatches as Minibatches

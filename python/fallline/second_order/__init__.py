@@ -1,0 +1,6 @@
+"""Methods that ask the objective for more than a gradient: line searches and curvature."""
+
+from __future__ import annotations
+
+from ._method import Method as Method
+from ._method import Step as Step
