@@ -4,3 +4,4 @@ from __future__ import annotations
 
 from ._method import Method as Method
 from ._method import Step as Step
+from .newton import Newton as Newton

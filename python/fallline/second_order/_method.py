@@ -216,6 +216,46 @@ class Method:
         if gradient is not None:
             self.gradient, self.grad_norm = gradient, global_norm(gradient)
 
+    def _unseen(self, decrease: float) -> bool:
+        """Whether a decrease is too small to be told from rounding in the loss."""
+        return decrease <= 10 * float(np.finfo(self.x.dtype).eps) * abs(self.fun)
+
+    def _go(self, x: Array, alpha: float, message: str) -> Step:
+        """Step to x, where loss and gradient must be finite."""
+        fun, gradient = self._at(x)
+        if not (math.isfinite(fun) and np.isfinite(gradient).all()):
+            what = "the loss" if not math.isfinite(fun) else "the gradient"
+            return self._failed(
+                f"{what} is not finite where the step ends", unbounded=fun == -math.inf
+            )
+        return self._reach(x, fun, gradient, message, alpha)
+
+    def _reach(
+        self, x: Array, fun: float, gradient: Array, message: str, alpha: float = 1.0
+    ) -> Step:
+        """Step to x, where loss and gradient are known."""
+        before = self.fun, self.grad_norm
+        self._arrive(x, fun, gradient)
+        return Step(True, message, *before, fun, alpha)
+
+    def _by_gradient(self, x: Array) -> Step:
+        """Step to x if the gradient is less there: the loss no longer tells."""
+        fun, gradient = self._at(x)
+        if not global_norm(gradient) < self.grad_norm:
+            return self._failed(
+                "neither loss nor gradient fall any further than rounding lets them"
+            )
+        return self._reach(x, fun, gradient, "a step that only the gradient shows")
+
+    def _at(self, x: Array) -> tuple[float, Array]:
+        """Loss and gradient elsewhere, over all samples."""
+        gradient = np.empty_like(x)
+        with np.errstate(all="ignore"):
+            fun = self.objective._evaluate(x, None, gradient)
+        self.nfev += 1
+        self.ngev += 1
+        return fun, gradient
+
     def _place(self, x: Array) -> None:
         """Go on from elsewhere."""
         self.x = x.copy()
@@ -241,6 +281,9 @@ class Method:
         return None
 
     def _failure(self, message: str, *, unbounded: bool = False) -> Any:
+        return self._failed(message, unbounded=unbounded)
+
+    def _failed(self, message: str, *, unbounded: bool = False) -> Step:
         return Step(False, message, self.fun, self.grad_norm, fun=self.fun, unbounded=unbounded)
 
     # ---- state ---------------------------------------------------------------------------------
