@@ -3,6 +3,7 @@
 
 #include "fallline/dispatch.hpp"
 #include "objectives.hpp"
+#include "pairs.hpp"
 #include "tensors.hpp"
 #include "train.hpp"
 
@@ -55,5 +56,6 @@ PYBIND11_MODULE(_core, m) {
            py::arg("progress"), py::arg("pending"), py::arg("sums"));
 
   fallline::python::bind_objectives(m);
+  fallline::python::bind_pairs(m);
   fallline::python::bind_training(m);
 }

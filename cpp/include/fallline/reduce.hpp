@@ -5,6 +5,12 @@
 
 inline constexpr std::size_t lanes = 32;
 
+inline double add_sum_lanes(double* lane) {
+  for (std::size_t width = lanes / 2; width > 0; width /= 2)
+    for (std::size_t l = 0; l < width; ++l) lane[l] += lane[l + width];
+  return lane[0];
+}
+
 template <class T, class Term>
 double lane_sum(std::size_t n, const T* __restrict x, Term term) {
   alignas(64) double lane[lanes] = {};
@@ -14,9 +20,20 @@ double lane_sum(std::size_t n, const T* __restrict x, Term term) {
     for (std::size_t l = 0; l < lanes; ++l) lane[l] += term(static_cast<double>(x[i + l]));
   }
   for (std::size_t l = 0; i + l < n; ++l) lane[l] += term(static_cast<double>(x[i + l]));
-  for (std::size_t width = lanes / 2; width > 0; width /= 2)
-    for (std::size_t l = 0; l < width; ++l) lane[l] += lane[l + width];
-  return lane[0];
+  return add_sum_lanes(lane);
+}
+
+// The same of products: Σ a_i b_i, each product in float64.
+template <class T>
+double dot(std::size_t n, const T* __restrict a, const T* __restrict b) {
+  alignas(64) double lane[lanes] = {};
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+#pragma omp simd
+    for (std::size_t l = 0; l < lanes; ++l) lane[l] += double(a[i + l]) * double(b[i + l]);
+  }
+  for (std::size_t l = 0; i + l < n; ++l) lane[l] += double(a[i + l]) * double(b[i + l]);
+  return add_sum_lanes(lane);
 }
 
 template <class T>

@@ -4,4 +4,5 @@ from __future__ import annotations
 
 from ._method import Method as Method
 from ._method import Step as Step
+from .lbfgs import LBFGS as LBFGS
 from .newton import Newton as Newton
