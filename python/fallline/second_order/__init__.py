@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from ._method import Method as Method
 from ._method import Step as Step
+from .least_squares import GaussNewton as GaussNewton
+from .least_squares import LevenbergMarquardt as LevenbergMarquardt
 from .newton import Newton as Newton
