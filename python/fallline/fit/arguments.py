@@ -210,6 +210,7 @@ def fill_tolerances(plan: Plan) -> None:
     """Where a gradient counts as 0, for those that need to know."""
     method = plan.optimizer
     eps = float(np.finfo(plan.objective.dtype).eps)
+    plan.gtol_asked = plan.gtol is not None
     if plan.gtol is None and plan.escape_saddles:
         plan.gtol = eps ** (1 / 3)  # as critical_point has it
     elif plan.gtol is None and isinstance(method, Method) and not method.stochastic:

@@ -65,6 +65,7 @@ class Halt(NamedTuple):
     grad_norm: float
     batch: Array | None
     message: str = ""
+    settled: bool = False  # only rounding stands against another
 
 
 class Done(NamedTuple):
@@ -241,7 +242,8 @@ class MethodEngine:
             moved = method._move(batch)
             if not moved.success:
                 status = Status.UNBOUNDED if moved.unbounded else Status.NO_DECREASE
-                return Done(i, Halt(status, loss, norm, batch, moved.message))
+                settled = getattr(moved, "settled", False)
+                return Done(i, Halt(status, loss, norm, batch, moved.message, settled))
             if method.x is not job.phi:
                 job.phi[:] = method.x
             previous, record.lrs[i] = loss, moved.alpha

@@ -36,6 +36,7 @@ class Plan:
     steps: int | None = None
     time_limit: float | None = None
     gtol: float | None = None
+    gtol_asked: bool = True  # or a default
     ftol: float | None = None
     max_norm: float | None = None
     average: Average | None = None

@@ -108,6 +108,9 @@ class Rules:
 
     def stuck(self, halt: Halt, nit: int) -> Stop:
         """By a method that finds nothing lower."""
+        if halt.settled and not self._plan.gtol_asked:
+            at = f"the gradient's norm is {halt.grad_norm:.3g}, after {_steps(nit)}"
+            return Stop(Status.LOSS_CHANGE, f"{halt.message}; {at}")
         at = f"loss {halt.loss:.9g}, gradient's norm {halt.grad_norm:.3g}"
         return self._unmet(
             Status.NO_DECREASE, f"no further step after {_steps(nit)} ({at}): {halt.message}"

@@ -8,6 +8,7 @@ from .function import Function as Function
 from .linear import LinearRegression as LinearRegression
 from .logistic import LogisticRegression as LogisticRegression
 from .mlp import MLP as MLP
+from .residuals import LeastSquares as LeastSquares
 from .sample import SampleObjective as SampleObjective
 from .sample import from_sample as from_sample
 from .softmax import SoftmaxRegression as SoftmaxRegression

@@ -5,4 +5,6 @@ from __future__ import annotations
 from ._method import Method as Method
 from ._method import Step as Step
 from .lbfgs import LBFGS as LBFGS
+from .least_squares import GaussNewton as GaussNewton
+from .least_squares import LevenbergMarquardt as LevenbergMarquardt
 from .newton import Newton as Newton

@@ -6,7 +6,7 @@ import copy
 import inspect
 import math
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, ClassVar, Protocol
 
@@ -53,6 +53,8 @@ class Step:
         Length, in units of the method's own direction (the learning rate, where there is one).
     unbounded : bool
         Whether the loss falls without end.
+    settled : bool
+        Whether it is only rounding that stands against a step.
     """
 
     success: bool
@@ -62,6 +64,7 @@ class Step:
     fun: float = math.nan
     alpha: float = 0.0
     unbounded: bool = False
+    settled: bool = False
 
 
 class Method:
@@ -238,13 +241,17 @@ class Method:
         self._arrive(x, fun, gradient)
         return Step(True, message, *before, fun, alpha)
 
-    def _by_gradient(self, x: Array) -> Step:
-        """Step to x if the gradient is less there: the loss no longer tells."""
+    def _by_gradient(self, x: Array, *, inside: bool = True) -> Step:
+        """Step to x if the gradient is less there: the loss no longer tells.
+
+        Where it is not, and no bound makes the step short (`inside`), that is the end.
+        """
         fun, gradient = self._at(x)
         if not global_norm(gradient) < self.grad_norm:
-            return self._failed(
-                "neither loss nor gradient fall any further than rounding lets them"
-            )
+            why = "loss and gradient have fallen as far as rounding lets them"
+            if not inside:
+                why = "nothing lower however short the step"
+            return replace(self._failed(why), settled=inside)
         return self._reach(x, fun, gradient, "a step that only the gradient shows")
 
     def _at(self, x: Array) -> tuple[float, Array]:

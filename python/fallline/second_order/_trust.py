@@ -36,12 +36,24 @@ class Spectral:
         self._values, self._vectors = np.linalg.eigh(hessian)
         self._gamma = self._vectors.T @ gradient.astype(np.float64)
 
+    @classmethod
+    def of_jacobian(cls, jacobian: Array, residuals: Array) -> Spectral:
+        """With JᵀJ and Jᵀr, which are not formed: that would square J's condition number."""
+        self = cls.__new__(cls)
+        U, s, Vt = np.linalg.svd(jacobian, full_matrices=False)
+        # Where J does not say what a direction does, the step has no part in it.
+        s, self._vectors = s[::-1], Vt[::-1].T
+        self._gamma = s * (U.T @ residuals)[::-1]
+        self._values = s * s
+        return self
+
     def solve(self, radius: float) -> Bounded:
         """The minimum in a ball of this radius."""
         values, gamma = self._values, self._gamma
         p, inside = np.zeros_like(gamma), False
         if values[0] > 0:
-            p = -gamma / values
+            with np.errstate(over="ignore"):
+                p = -gamma / values
             inside = float(np.linalg.norm(p)) <= radius
         if not inside:
             p = self._on_boundary(radius)
@@ -106,6 +118,8 @@ class Steihaug:
                 raise FloatingPointError("a product with the Hessian is not finite")
             alpha = rr / bend if bend > 0 else math.inf
             ahead = z + alpha * d if bend > 0 else z
+            if bend <= 0 and radius == math.inf:
+                break
             if bend <= 0 or float(np.linalg.norm(ahead)) >= radius:
                 tau = _to_boundary(z, d, radius)
                 model += tau * float(r @ d) + 0.5 * tau * tau * bend

@@ -232,7 +232,8 @@ class LBFGS(Method):
             max_iter=self.max_trials,
             interpolation="cubic",
         )
-        if found.unbounded or not found.fun < self.fun:
+        fallen = self.fun - found.fun
+        if found.unbounded or (self._unseen(fallen) and not found.success):
             return self._failed(found.message, unbounded=found.unbounded)
         trials.to(found.alpha)
         return self._accept(found.alpha, found.fun, found.message)

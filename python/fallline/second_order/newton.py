@@ -227,7 +227,8 @@ class Newton(Method):
         self.nfev += found.nfev
         self.ngev += found.ngev
         if found.unbounded or not found.fun < self.fun:
-            return self._failed(found.message, unbounded=found.unbounded)
+            why = "no step along the direction lowers the loss" if found.success else found.message
+            return self._failed(why, unbounded=found.unbounded)
         return self._go(line.point(found.alpha), found.alpha, found.message)
 
     # ---- within a region -----------------------------------------------------------------------
@@ -240,7 +241,7 @@ class Newton(Method):
             if np.array_equal(x, self.x):
                 break
             if self._unseen(found.predicted):
-                return self._by_gradient(x)
+                return self._by_gradient(x, inside=not found.on_boundary)
             fun, gradient = self._at(x)
             finite = math.isfinite(fun) and bool(np.isfinite(gradient).all())
             ratio = (self.fun - fun) / found.predicted if finite else -math.inf
