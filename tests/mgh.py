@@ -47,6 +47,10 @@ class Problem:
         """F and its gradient; Hessian-vector products are differences."""
         return fl.objectives.Function(self.value_and_gradient, True, x0=self.x0)
 
+    def least_squares(self) -> fl.objectives.LeastSquares:
+        """F / 2, of its residuals."""
+        return fl.objectives.LeastSquares(self.residuals, self.jacobian, x0=self.x0)
+
     def __str__(self) -> str:
         return f"{self.number}-{self.name}-{self.x0.size}"
 
@@ -65,6 +69,10 @@ def problem(number: int, x0: Any, *minima: float) -> Callable[[Callable[[Array],
 def columns(*given: Any) -> Array:
     """A Jacobian of its columns; numbers stand for constant ones."""
     return np.stack(np.broadcast_arrays(*map(np.atleast_1d, given)), axis=1).astype(np.float64)
+
+
+def numbers(text: str) -> Array:
+    return np.array(text.split(), np.float64)
 
 
 def rows(*given: Any) -> Array:
@@ -197,9 +205,7 @@ def _powell_singular(x: Array) -> Terms:
 def wood(x: Array) -> Terms:
     a, b, c, d = x
     r90, r10 = np.sqrt(90), np.sqrt(10)
-    r = rows(
-        10 * (b - a**2), 1 - a, r90 * (d - c**2), 1 - c, r10 * (b + d - 2), (b - d) / r10
-    )
+    r = rows(10 * (b - a**2), 1 - a, r90 * (d - c**2), 1 - c, r10 * (b + d - 2), (b - d) / r10)
     J = rows(
         (-20 * a, 10, 0, 0),
         (-1, 0, 0, 0),
@@ -213,9 +219,7 @@ def wood(x: Array) -> Terms:
 
 @problem(15, [0.25, 0.39, 0.415, 0.39], 3.075056e-4, 1.027340e-3)
 def kowalik_osborne(x: Array) -> Terms:
-    y = np.array(
-        [0.1957, 0.1947, 0.1735, 0.1600, 0.0844, 0.0627, 0.0456, 0.0342, 0.0323, 0.0235, 0.0246]
-    )
+    y = numbers("0.1957 0.1947 0.1735 0.1600 0.0844 0.0627 0.0456 0.0342 0.0323 0.0235 0.0246")
     u = np.array([4, 2, 1, 0.5, 0.25, 0.167, 0.125, 0.1, 0.0833, 0.0714, 0.0625])
     above, below = u * (u + x[1]), u * (u + x[2]) + x[3]
     fit = above / below
@@ -232,9 +236,11 @@ def brown_dennis(x: Array) -> Terms:
 
 @problem(17, [0.5, 1.5, -1, 0.01, 0.02], 5.464895e-5)
 def osborne_1(x: Array) -> Terms:
-    y = np.array(
-        [844, 908, 932, 936, 925, 908, 881, 850, 818, 784, 751, 718, 685, 658, 628, 603, 580]
-        + [558, 538, 522, 506, 490, 478, 467, 457, 448, 438, 431, 424, 420, 414, 411, 406]
+    y = numbers(
+        """
+        844 908 932 936 925 908 881 850 818 784 751 718 685 658 628 603 580
+        558 538 522 506 490 478 467 457 448 438 431 424 420 414 411 406
+        """
     )
     t = 10 * np.arange(33.0)
     a, b = np.exp(-t * x[3]), np.exp(-t * x[4])
@@ -256,11 +262,13 @@ def biggs_exp6(x: Array) -> Terms:
 
 @problem(19, [1.3, 0.65, 0.65, 0.7, 0.6, 3, 5, 7, 2, 4.5, 5.5], 4.013774e-2)
 def osborne_2(x: Array) -> Terms:
-    y = np.array(
-        [1366, 1191, 1112, 1013, 991, 885, 831, 847, 786, 725, 746, 679, 608, 655, 616, 606, 602]
-        + [626, 651, 724, 649, 649, 694, 644, 624, 661, 612, 558, 533, 495, 500, 423, 395, 375]
-        + [372, 391, 396, 405, 428, 429, 523, 562, 607, 653, 672, 708, 633, 668, 645, 632, 591]
-        + [559, 597, 625, 739, 710, 729, 720, 636, 581, 428, 292, 162, 98, 54]
+    y = numbers(
+        """
+        1366 1191 1112 1013 991 885 831 847 786 725 746 679 608 655 616 606 602
+        626 651 724 649 649 694 644 624 661 612 558 533 495 500 423 395 375
+        372 391 396 405 428 429 523 562 607 653 672 708 633 668 645 632 591
+        559 597 625 739 710 729 720 636 581 428 292 162 98 54
+        """
     )
     t = np.arange(65.0) / 10
     decay = np.exp(-t * x[4])
@@ -349,7 +357,7 @@ def variably_dimensioned(x: Array) -> Terms:
     return np.array([*(x - 1), total, total**2]), np.vstack([np.eye(x.size), i, 2 * total * i])
 
 
-@problem(26, np.full(10, 0.1), 0, 2.795061e-5)
+@problem(26, np.full(10, 0.1), 0, 2.795056e-5)
 def trigonometric(x: Array) -> Terms:
     n, i = x.size, np.arange(1, x.size + 1)
     r = n - np.cos(x).sum() + i * (1 - np.cos(x)) - np.sin(x)

@@ -64,9 +64,7 @@ class Closure(Objective):
         self.scatter(phi)
         returned = self._closure()
         if not (isinstance(returned, tuple) and len(returned) == 2):
-            raise TypeError(
-                f"closure must return (loss, gradients), not {type(returned).__name__}"
-            )
+            raise TypeError(f"closure must return (loss, gradients), not {type(returned).__name__}")
         loss, grads = returned
         if gradient is not None:
             self._take(grads, gradient)

@@ -129,9 +129,7 @@ class Pairs:
     def add(self, gradient: Array, before: Array, alpha: float) -> tuple[bool, float]:
         """Add the pair of the step α d, if it has curvature; with that, the norm of `gradient`."""
         new, rows = self.free, [*self.rows, self.free]
-        sums = self._passes.products(
-            self.rows, new, gradient, before, alpha, get_num_threads()
-        )
+        sums = self._passes.products(self.rows, new, gradient, before, alpha, get_num_threads())
         products = np.array(sums[:-1]).reshape(len(rows), 4)
         sy, yy = (float(products[-1, k]) for k in (0, 2))
         length = alpha * self._length

@@ -12,4 +12,5 @@ def bind(s: Array, y: Array) -> Passes:
     """Of pairs in these arrays' rows."""
     from .. import _core
 
-    return _core.Pairs(s, y)
+    passes: Passes = _core.Pairs(s, y)
+    return passes

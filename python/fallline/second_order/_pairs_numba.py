@@ -66,7 +66,7 @@ class Compiled(Reference):
     def _dot(self, a: Array, b: Array, threads: int) -> float:
         sums = np.empty(-(-a.size // TILE))
         tiles = BLOCK // TILE
-        jobs = [
+        jobs: list[Callable[[], None]] = [
             partial(
                 _compiled(_dots_loop),
                 a[i * TILE : (i + tiles) * TILE],
@@ -91,13 +91,11 @@ class Compiled(Reference):
         order = np.array(rows, np.int64)
         fixed: Any = (self._s, self._y, order, s_weights, y_weights, float(g_weight))
         blocks = [slice(i, i + BLOCK) for i in range(0, d.size, BLOCK)]
-        _run(
-            [
-                partial(_compiled(_combine_loop), *fixed, gradient[block], d[block], block.start)
-                for block in blocks
-            ],
-            threads,
-        )
+        jobs: list[Callable[[], None]] = [
+            partial(_compiled(_combine_loop), *fixed, gradient[block], d[block], block.start)
+            for block in blocks
+        ]
+        _run(jobs, threads)
 
 
 def bind(s: Array, y: Array) -> Compiled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ class LBFGS(Method):
     Nocedal (1989), On the limited memory BFGS method for large scale optimization.
     """
 
-    _state = ("_history", "skipped")
+    _state = ("_history", "_least", "skipped")
 
     def __init__(
         self,
@@ -135,6 +136,7 @@ class LBFGS(Method):
         n, dtype = self.objective.n_params, self.objective.dtype
         self._pairs = Pairs(n, self.history_size, dtype)
         self.skipped = 0
+        self._least = math.inf  # norm of a gradient at which a step has begun
         # The next point and its gradient, which change places with x and gradient: a new array of
         # 80 MB a step costs more than a pass over it.
         self._next = np.empty(n, dtype), np.empty(n, dtype)
@@ -147,8 +149,22 @@ class LBFGS(Method):
     def _history(self, state: dict[str, Any]) -> None:
         self._pairs.restore(state)
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See :meth:`Method.load_state_dict`; `history_size` must be the same, too."""
+        state = state_dict.get("state")
+        history = state.get("_history") if isinstance(state, dict) else None
+        if isinstance(history, dict):
+            shape, own = np.shape(history["s"]), self._pairs.s.shape
+            if shape != own:
+                raise ValueError(
+                    f"the state dict's history has shape {shape}; expected {own}, which is "
+                    "history_size + 1 and n_params"
+                )
+        super().load_state_dict(state_dict)
+
     def _leave(self) -> None:
         self._pairs.forget()
+        self._least = math.inf
 
     # ---- a step --------------------------------------------------------------------------------
 
@@ -216,6 +232,7 @@ class LBFGS(Method):
         """Search along -H g, and step to what is found."""
         gradient = self.gradient
         assert gradient is not None
+        self._least = min(self._least, self.grad_norm)
         first = self.lr if self._pairs.rows else self.lr / (self.grad_norm or 1.0)
         slope = self._pairs.look_ahead(gradient, self.x, first, self._next[0])
         trials = _Trials(self, first)
@@ -239,9 +256,12 @@ class LBFGS(Method):
         return self._accept(found.alpha, found.fun, found.message)
 
     def _by_norm(self, trials: _Trials, alpha: float) -> Step:
-        """Step if the gradient is less there: the loss no longer tells."""
+        """Step if the gradient is less there: the loss no longer tells.
+
+        Less than ever, or steps that the loss tells and others could go in circles.
+        """
         fun = trials.to(alpha)
-        if not (fun <= self.fun and trials.norm() < self.grad_norm):  # or it might go in circles
+        if not (self._unseen(fun - self.fun) and trials.norm() < self._least):
             return self._failed(
                 "neither loss nor gradient fall any further than rounding lets them"
             )
