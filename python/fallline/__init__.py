@@ -34,6 +34,8 @@ from .multistart import multistart as multistart
 from .optimizer import Optimizer as Optimizer
 from .rules import *  # noqa: F403
 from .rules import optimizers as optimizers
+from .second_order import KFAC as KFAC
+from .second_order import AdaHessian as AdaHessian
 from .second_order import GaussNewton as GaussNewton
 from .second_order import LevenbergMarquardt as LevenbergMarquardt
 from .second_order import Newton as Newton

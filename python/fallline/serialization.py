@@ -196,7 +196,9 @@ def unpack(
     if isinstance(optimizer, Method):
         if "method" not in config:
             raise ValueError(f"{path!r} is of an optimizer; expected {type(optimizer).__name__}")
-        given = config["param_groups"][0]
+        given = dict(config["param_groups"][0])
+        if isinstance(given.get("lr"), dict):
+            given["lr"] = _schedule(path, given["lr"], getattr(optimizer, "lr", None))
         return {**config, "hyperparameters": given, "state": _with_arrays(config["state"], arrays)}
     try:
         state = {int(index): dict(own) for index, own in config["state"].items()}
