@@ -27,7 +27,11 @@ from .fit.averaging import SWA as SWA
 from .fit.result import Result as Result
 from .fit.saddles import SaddleWarning as SaddleWarning
 from .fit.table import Table as Table
+from .fitting.files import load_model as load_model
+from .fitting.files import save_model as save_model
+from .fitting.model import Model as Model
 from .gradient_descent import GradientDescent as GradientDescent
+from .grid import grid_search as grid_search
 from .minibatch import Minibatches as Minibatches
 from .minimize import minimize as minimize
 from .multistart import multistart as multistart
