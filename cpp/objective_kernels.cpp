@@ -23,6 +23,7 @@ using i64 = std::int64_t;
 #include "fallline/combine.hpp"
 #include "fallline/activations.hpp"
 #include "fallline/network_kernels.hpp"
+#include "fallline/curves.hpp"
 
 double any_dense_rows(const LinearBatch& b, std::size_t begin, std::size_t n, void* partial,
                       double* scratch) {
@@ -43,9 +44,16 @@ void any_sparse_columns(const LinearBatch& b, std::size_t first, std::size_t las
   });
 }
 
-constexpr ObjectiveTable table = {head_names.at,      head_count, any_dense_rows, any_sparse_rows,
-                                  any_sparse_columns, combine,    penalize,       activation_names,
-                                  activation_count,   activate,   output_losses,  pull_back};
+double any_curve_points(const CurveBatch& b, std::size_t begin, std::size_t n, double* partial,
+                        double* scratch) {
+  const auto& kernels = b.points->type == DType::f64 ? curve_kernels<double> : curve_kernels<float>;
+  return kernels.at[b.model](b, begin, n, partial, scratch);
+}
+
+constexpr ObjectiveTable table = {
+    head_names.at, head_count, any_dense_rows,   any_sparse_rows,  any_sparse_columns,
+    combine,       penalize,   activation_names, activation_count, activate,
+    output_losses, pull_back,  curve_names.at,   curve_count,      any_curve_points};
 
 }  // namespace
 

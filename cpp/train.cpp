@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "fallline/dispatch.hpp"
+#include "fallline/parallel.hpp"
 
 namespace fallline {
 namespace {
@@ -19,6 +20,26 @@ Halted look(double loss, double norm, const Watch& watch) {
   if (change <= watch.ftol * std::max(std::abs(watch.previous), std::abs(loss)))
     return Halted::loss_change;
   return Halted::no;
+}
+
+// Steps of few samples are over before their data has come from memory: it is asked for some steps
+// before. (One sample a step, 512 features: 1.2 µs without.) Larger batches look after themselves.
+constexpr std::int64_t few = 8, samples_ahead = 8;
+
+void fetch_ahead(const Objective& objective, const Steps& steps, std::size_t i) {
+  const std::int64_t begin = steps.offsets[i], end = steps.offsets[i + 1];
+  if (end - begin >= few) return;
+  const std::int64_t last = steps.offsets[steps.count];
+  for (std::int64_t k = begin + samples_ahead; k < std::min(end + samples_ahead, last); ++k)
+    objective.fetch(std::size_t(steps.order[k]));
+}
+
+void copy(void* to, const void* from, std::size_t bytes, int threads) {
+  run(bytes / sizeof(double), threads, [&](std::size_t k, std::size_t of) {
+    const std::size_t begin = bytes * k / of, end = bytes * (k + 1) / of;
+    std::memcpy(static_cast<char*>(to) + begin, static_cast<const char*>(from) + begin,
+                end - begin);
+  });
 }
 
 }  // namespace
@@ -44,6 +65,7 @@ Trained Trainer::run(const Steps& steps, Watch watch, int threads) {
     if (steps.order) {
       request.batch = steps.order + steps.offsets[i];
       request.size = std::size_t(steps.offsets[i + 1] - steps.offsets[i]);
+      fetch_ahead(objective_, steps, i);
     }
     const double loss = objective_.evaluate(request, threads, workspace_);
     const double norm =
@@ -52,7 +74,7 @@ Trained Trainer::run(const Steps& steps, Watch watch, int threads) {
       return {i, halted, loss, norm};
     watch.previous = steps.losses[i] = loss;
     steps.norms[i] = norm;
-    std::memcpy(last_, tensor_.param, bytes);
+    copy(last_, tensor_.param, bytes, threads);
     load(steps, i, norm);
     update(kernels, {&tensor_, 1}, {&cohort_, 1}, layout_, threads, partials_, {});
   }

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "fallline/dispatch.hpp"
+#include "fastcall.hpp"
 #include "objectives.hpp"
 #include "pairs.hpp"
 #include "tensors.hpp"
@@ -46,14 +47,16 @@ PYBIND11_MODULE(_core, m) {
   m.attr("compiler") = FALLLINE_COMPILER;
   m.attr("tile_size") = fallline::tile_size;
 
-  py::class_<Tensors>(m, "Tensors")
+  py::class_<Tensors> tensors(m, "Tensors");
+  tensors
       .def(py::init<const py::list&, const py::list&, const std::vector<std::uint32_t>&>(),
            py::arg("params"), py::arg("slots"), py::arg("cohorts"))
-      .def("accept", &Tensors::accept, py::arg("grads"))
       .def("bind", &Tensors::bind, py::arg("grads"))
-      .def("sum_squares", &Tensors::sum_squares, py::arg("scale"), py::arg("threads"))
-      .def("update", &Tensors::update, py::arg("work"), py::arg("watch"), py::arg("threads"),
-           py::arg("progress"), py::arg("pending"), py::arg("sums"));
+      .def("sum_squares", &Tensors::sum_squares, py::arg("scale"), py::arg("threads"));
+  using fallline::python::def_fastcall;
+  def_fastcall<&Tensors::accept>(tensors, "accept", "accept(grads)");
+  def_fastcall<&Tensors::update>(tensors, "update",
+                                 "update(work, watch, threads, progress, pending, sums)");
 
   fallline::python::bind_objectives(m);
   fallline::python::bind_pairs(m);

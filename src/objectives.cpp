@@ -7,9 +7,11 @@
 #include <stdexcept>
 #include <string>
 
+#include "fallline/curve.hpp"
 #include "fallline/dispatch.hpp"
 #include "fallline/linear_model.hpp"
 #include "fallline/network.hpp"
+#include "fallline/loss_surface.hpp"
 
 namespace fallline::python {
 namespace {
@@ -110,17 +112,33 @@ std::unique_ptr<Network> network(const std::string& head, const std::string& act
       Objective::Terms{mean, l2, std::move(penalized)});
 }
 
-double evaluate(const Objective& objective, const py::array& phi, const py::object& direction,
-                const py::object& batch, const py::object& product, int threads) {
+std::unique_ptr<Curve> curve(const std::string& model, const py::array& x, const py::array& y,
+                             const py::object& weight, std::size_t params, bool mean, double l2,
+                             std::vector<Objective::Range> penalized) {
+  const ObjectiveTable& table = active_objectives();
+  const Points points{x.data(), y.data(),     data_or_null(weight), std::size_t(x.size()),
+                      params,   float_type(x)};
+  return std::make_unique<Kept<Curve>>(py::make_tuple(x, y, weight), points,
+                                       find(table.curves, table.curve_count, model),
+                                       Objective::Terms{mean, l2, std::move(penalized)});
+}
+
+Request request_for(const Objective& objective, const py::object& batch) {
   Request request;
-  request.phi = phi.data();
-  request.direction = data_or_null(direction);
   request.size = objective.samples();
   if (!batch.is_none()) {
     const auto indices = py::reinterpret_borrow<py::array>(batch);
     request.batch = static_cast<const std::int64_t*>(indices.data());
     request.size = std::size_t(indices.size());
   }
+  return request;
+}
+
+double evaluate(const Objective& objective, const py::array& phi, const py::object& direction,
+                const py::object& batch, const py::object& product, int threads) {
+  Request request = request_for(objective, batch);
+  request.phi = phi.data();
+  request.direction = data_or_null(direction);
   if (!product.is_none())
     request.product = py::reinterpret_borrow<py::array>(product).mutable_data();
   if (std::size_t(phi.size()) != objective.params() || float_type(phi) != objective.type())
@@ -133,12 +151,26 @@ double evaluate(const Objective& objective, const py::array& phi, const py::obje
   return objective.evaluate(request, threads, workspace);
 }
 
+void losses_at_points(const Objective& objective, const py::array& points, const py::object& batch,
+                      py::array_t<double> losses, int threads) {
+  const auto count = std::size_t(losses.size());
+  if (std::size_t(points.size()) != count * objective.params() ||
+      float_type(points) != objective.type())
+    throw std::logic_error("unchecked points");
+  const Request request = request_for(objective, batch);
+  double* out = losses.mutable_data();
+  const py::gil_scoped_release release;
+  losses_at(objective, request, points.data(), count, threads, out);
+}
+
 }  // namespace
 
 void bind_objectives(py::module_& m) {
   py::class_<Objective>(m, "Objective")
       .def("evaluate", evaluate, py::arg("phi"), py::arg("direction"), py::arg("batch"),
-           py::arg("product"), py::arg("threads"));
+           py::arg("product"), py::arg("threads"))
+      .def("losses_at", losses_at_points, py::arg("points"), py::arg("batch"),
+           py::arg("losses").noconvert(), py::arg("threads"));
   py::class_<LinearModel, Objective>(m, "LinearModel")
       .def(py::init(&linear_model), py::arg("head"), py::arg("x"), py::arg("y"), py::arg("weight"),
            py::arg("features"), py::arg("outputs"), py::arg("intercept"), py::arg("mean"),
@@ -147,6 +179,9 @@ void bind_objectives(py::module_& m) {
       .def(py::init(&network), py::arg("head"), py::arg("activation"), py::arg("x"), py::arg("y"),
            py::arg("weight"), py::arg("widths"), py::arg("blas"), py::arg("mean"), py::arg("l2"),
            py::arg("penalized"));
+  py::class_<Curve, Objective>(m, "Curve")
+      .def(py::init(&curve), py::arg("model"), py::arg("x"), py::arg("y"), py::arg("weight"),
+           py::arg("params"), py::arg("mean"), py::arg("l2"), py::arg("penalized"));
 }
 
 }  // namespace fallline::python

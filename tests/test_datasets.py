@@ -214,6 +214,8 @@ def test_npz(tmp_path: Path) -> None:
     data = fl.datasets.npz(path, "other", dtype=np.float32)
     same(data.X, X.astype(np.float32))
     same(data.y, X[:, 0])
+    np.savez(path, X=X)
+    assert fl.datasets.npz(path, None).y.shape == (5, 0)
 
 
 @pytest.mark.parametrize(
@@ -275,8 +277,10 @@ def test_csv_round_trip(tmp_path: Path, data: Any, header: bool, newline: str) -
 
 
 @one_folder
-@given(st.text('01.-e,"n\na \r', max_size=30), st.sampled_from([-1, 0, "a"]))
-def test_any_text_is_a_table_or_an_error(tmp_path: Path, text: str, target: int | str) -> None:
+@given(st.text('01.-e,"n\na \r', max_size=30), st.sampled_from([-1, 0, "a", None]))
+def test_any_text_is_a_table_or_an_error(
+    tmp_path: Path, text: str, target: int | str | None
+) -> None:
     try:
         X, y = fl.datasets.csv(write(tmp_path / "a.csv", text), target)
     except ValueError as error:
@@ -306,6 +310,15 @@ def test_csv_options(tmp_path: Path) -> None:
     same(data.X, np.array([[np.inf, 1]], np.float32))
     assert data.feature_names == ("2", "0")
     same(data.y, np.array([3]))
+
+
+def test_csv_without_a_target(tmp_path: Path) -> None:
+    data = fl.datasets.csv(write(tmp_path / "a.csv", "u,v\n1,2\n3,4\n"), None)
+    same(data.X, np.array([[1.0, 2], [3, 4]]))
+    assert (data.y.shape, data.feature_names) == ((2, 0), ("u", "v"))
+    same(fl.datasets.csv(write(tmp_path / "a.csv", "1\n2\n"), None).X, np.array([[1.0], [2]]))
+    with pytest.raises(DataError, match="line 2, column 2 is 'x'; expected a number"):
+        fl.datasets.csv(write(tmp_path / "a.csv", "1,2\n3,x\n"), None)
 
 
 @pytest.mark.parametrize(

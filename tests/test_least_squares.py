@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import fallline as fl
 from fallline.fit.result import Status
-from fallline.objectives import MLP, LeastSquares, LinearRegression
+from fallline.objectives import MLP, Gabor, LeastSquares, LinearRegression, ShallowReLU
 from fallline.objectives.residuals import linearized
 
 METHODS = [fl.GaussNewton, fl.LevenbergMarquardt]
@@ -243,6 +243,8 @@ def objectives() -> dict[str, Any]:
         "mlp": MLP(X, Y, (4, 3), sample_weight=w, l2=0.2, **mlp),
         "sum": MLP(X, Y[:, 0], (5,), reduction="sum", **mlp),
         "relu": MLP(X, Y[:, 0], (5,), loss="squared", activation="relu"),
+        "gabor": Gabor(4 * X[:, 0], Y[:, 0], sample_weight=w),
+        "shallow": ShallowReLU(X[:, 0], Y[:, 0], reduction="sum", l2=0.3),
         "own": LeastSquares(lambda p: np.sin(X @ p) - Y[:, 0], n_params=3),
     }
 

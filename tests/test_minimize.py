@@ -858,3 +858,20 @@ def test_a_trajectory_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MemoryError, match="a trajectory of 100,001 points of 5 parameters"):
         fl.minimize(linear(), epochs=10**5, trajectory=True)
     assert len(fl.minimize(linear(), epochs=1000, trajectory=True).trajectory) == 1001
+
+
+def test_without_a_final_loss() -> None:
+    f, seen = LinearRegression(X, Y), []
+    original = f._evaluate
+
+    def counted(phi: Any, batch: Any, gradient: Any) -> float:
+        seen.append(len(X) if batch is None else len(batch))
+        return original(phi, batch, gradient)
+
+    f._evaluate = counted  # type: ignore[method-assign]
+    res = fl.minimize(f, optimizer=fl.SGD, lr=0.01, batch_size=5, epochs=2, final_loss=False)
+    assert max(seen) == 5
+    assert res.fun == res.history[-res.nit // 2 :].mean()
+    assert "jac" not in res
+    none = fl.minimize(LinearRegression(X, Y), optimizer=fl.SGD, time_limit=0, final_loss=False)
+    assert (none.nit, none.fun) == (0, LinearRegression(X, Y).loss(none.x))

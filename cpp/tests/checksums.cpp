@@ -1,5 +1,5 @@
-// Prints a checksum of 20 steps for every rule and storage type: the bits that every ISA and every
-// machine must agree on.
+// Prints a checksum of 20 steps for every rule and storage type, and of every curve's derivatives:
+// the bits that every ISA and every machine must agree on.
 //
 //   checksums          with the best ISA usable here
 //   checksums avx2     with this one
@@ -7,6 +7,7 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "curve_problem.hpp"
 #include "problem.hpp"
 
 int main(int argc, char** argv) {
@@ -30,4 +31,9 @@ int main(int argc, char** argv) {
       std::printf("%s %s %016" PRIx64 "\n", kernels.rules[i].name, dtype_name[int(type)],
                   problem.checksum());
     }
+  for (int i = 0; i < active_objectives().curve_count; ++i) {
+    const char* name = active_objectives().curves[i];
+    std::printf("%s f64 %016" PRIx64 "\n", name, curve_checksum<double>(i));
+    std::printf("%s f32 %016" PRIx64 "\n", name, curve_checksum<float>(i));
+  }
 }

@@ -27,14 +27,20 @@ from .fit.averaging import SWA as SWA
 from .fit.result import Result as Result
 from .fit.saddles import SaddleWarning as SaddleWarning
 from .fit.table import Table as Table
+from .fitting.files import load_model as load_model
+from .fitting.files import save_model as save_model
+from .fitting.model import Model as Model
 from .gradient_descent import GradientDescent as GradientDescent
+from .grid import grid_search as grid_search
 from .minibatch import Minibatches as Minibatches
 from .minimize import minimize as minimize
 from .multistart import multistart as multistart
 from .optimizer import Optimizer as Optimizer
 from .rules import *  # noqa: F403
 from .rules import optimizers as optimizers
+from .second_order import KFAC as KFAC
 from .second_order import LBFGS as LBFGS
+from .second_order import AdaHessian as AdaHessian
 from .second_order import GaussNewton as GaussNewton
 from .second_order import LevenbergMarquardt as LevenbergMarquardt
 from .second_order import Newton as Newton

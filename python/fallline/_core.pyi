@@ -50,6 +50,9 @@ class Objective:
         product: Array | None,
         threads: int,
     ) -> float: ...
+    def losses_at(
+        self, points: Array, batch: Array | None, losses: Array, threads: int
+    ) -> None: ...
 
 class LinearModel(Objective):
     def __init__(
@@ -128,6 +131,19 @@ class Network(Objective):
         weight: Array | None,
         widths: Sequence[int],
         blas: tuple[int, int, bool, int, int],
+        mean: bool,
+        l2: float,
+        penalized: list[tuple[int, int]],
+    ) -> None: ...
+
+class Curve(Objective):
+    def __init__(
+        self,
+        model: str,
+        x: Array,
+        y: Array,
+        weight: Array | None,
+        params: int,
         mean: bool,
         l2: float,
         penalized: list[tuple[int, int]],

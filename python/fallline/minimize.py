@@ -57,6 +57,7 @@ def minimize(
     checkpoint_every: Every = "epoch",
     resume: PathLike | Literal[True] | None = None,
     progress: bool | None = None,
+    final_loss: bool = True,
     **hyperparameters: Any,
 ) -> Result:
     r"""Minimize an objective by steps on its gradients.
@@ -120,8 +121,8 @@ def minimize(
         Keep the parameters before the first step and after each, or after every so many.
     callback : callable, optional
         Called with what has been reached: ``x`` (a view, read-only), ``fun`` (the last batch's
-        loss), ``nit``, ``nepoch``, ``lr``, ``grad_norm``. True, or raising StopIteration, ends the
-        fit.
+        loss), ``nit``, ``nepoch``, ``lr``, ``grad_norm``, ``history`` (the loss of each step so
+        far, a view). True, or raising StopIteration, ends the fit.
     callback_every, checkpoint_every : int or "epoch"
         Steps from one call, or one file, to the next.
     checkpoint : path, optional
@@ -133,6 +134,9 @@ def minimize(
     progress : bool, optional
         Whether to draw a bar once a second has passed; by default on a terminal, if rich is
         installed.
+    final_loss : bool
+        Whether to form `fun` and `jac` at the end, which takes a pass over all samples. Without,
+        `fun` is the mean loss of the last epoch's steps, and there is no `jac`.
     **hyperparameters
         Of the optimizer, if it is a class.
 
@@ -147,11 +151,12 @@ def minimize(
         Success means that a tolerance was met, the callback ended it, or, without tolerances, that
         the limits were reached.
 
-        A loss, gradient or parameter that is not finite, or a loss above 10⁸ times the first (and
-        10⁸), ends the fit without success; ``x`` is then the point before the last step. Ctrl-C
-        ends it after the step under way, a second one at once. A loss that falls below -10⁸ times
-        the first and then out of range, or below -10¹⁰⁰, is reported as unbounded; a method that
-        finds nothing lower ends without success and says why.
+        A loss, gradient or parameter that is not finite, or a loss above 10⁸ times that of a batch
+        at the start (and 10⁸), ends the fit without success; ``x`` is then the point before the
+        last step. Ctrl-C ends it after the step under way, a second one at once. A loss that falls
+        below -10⁸ times the first and then out of range, or below -10¹⁰⁰, is reported as unbounded.
+        A method that finds nothing lower says why, and ends without success, but where `gtol` is
+        its default and only rounding stands against another step.
 
         Of methods also ``nfev``, ``njev`` and ``nhev``: losses, gradients and products with the
         Hessian (or Jacobian); their ``history_lr`` is the length of each step. With
@@ -236,6 +241,7 @@ def minimize(
         checkpoint=checkpoint,
         checkpoint_every=arguments.as_every("checkpoint_every", checkpoint_every, per_epoch),
         progress=progress,
+        final_loss=bool(final_loss),
     )
     if epochs is None and steps is None and time_limit is None:
         plan.epochs = EPOCHS if method is None or method.stochastic else STEPS
@@ -247,8 +253,7 @@ def minimize(
         saving.check_writable(checkpoint, optimizer)
     source = arguments.as_source(resume, checkpoint)
     if source is None:
-        full = None if batches is not None else method
-        plan.ceiling = arguments.as_ceiling(objective, phi, full)
+        plan.ceiling = arguments.as_ceiling(objective, phi, batches, method)
         if hasattr(optimizer, "train"):
             optimizer.train()
     return Run(plan, source).go()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +116,7 @@ def write(
     """Write both to a file that is either the old one or, whole, the new."""
     safetensors = require("safetensors.numpy", extra="checkpoint")
     metadata = {"fallline": json.dumps(config)}
-    _replace(Path(path), lambda name: safetensors.save_file(arrays, name, metadata))
+    replace(Path(path), lambda name: safetensors.save_file(arrays, name, metadata))
 
 
 def read(
@@ -196,7 +196,9 @@ def unpack(
     if isinstance(optimizer, Method):
         if "method" not in config:
             raise ValueError(f"{path!r} is of an optimizer; expected {type(optimizer).__name__}")
-        given = config["param_groups"][0]
+        given = dict(config["param_groups"][0])
+        if isinstance(given.get("lr"), dict):
+            given["lr"] = _schedule(path, given["lr"], getattr(optimizer, "lr", None))
         return {**config, "hyperparameters": given, "state": _with_arrays(config["state"], arrays)}
     try:
         state = {int(index): dict(own) for index, own in config["state"].items()}
@@ -224,7 +226,7 @@ def _schedule(path: str, saved: dict[str, Any], own: Any) -> Any:
     return own
 
 
-def _replace(path: Path, write: Any) -> None:
+def replace(path: Path, write: Callable[[str], object]) -> None:
     """Write to a temporary file beside `path`, flush it to the disk, and rename it."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     os.close(handle)

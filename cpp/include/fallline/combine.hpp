@@ -14,6 +14,12 @@ template <class P, class T>
 void combine_as(const void* partials, std::size_t count, std::size_t stride, std::size_t begin,
                 std::size_t end, double scale, void* product) {
   const P* from = static_cast<const P*>(partials);
+  if (count == 1) {
+    T* out = static_cast<T*>(product);
+#pragma omp simd
+    for (std::size_t j = begin; j < end; ++j) out[j] = T(scale * double(from[j]));
+    return;
+  }
   double tree[most_partials][combined_columns];
   for (; begin < end; begin += combined_columns) {
     const std::size_t n = end - begin < combined_columns ? end - begin : combined_columns;

@@ -25,20 +25,9 @@ inline constexpr int first_head = __COUNTER__ + 1;
 
 inline constexpr int head_count = __COUNTER__ - first_head;
 
-template <int... i>
-constexpr auto make_heads(indices<i...>) {
-  struct {
-    Head at[head_count];
-  } made = {{{RegisteredHead<i>::type::value, RegisteredHead<i>::type::curve}...}};
-  return made;
-}
-inline constexpr auto heads = make_heads(typename count_to<head_count>::type{});
-
-template <int... i>
-constexpr auto name_heads(indices<i...>) {
-  struct {
-    const char* at[head_count];
-  } made = {{RegisteredHead<i>::name...}};
-  return made;
-}
-inline constexpr auto head_names = name_heads(typename count_to<head_count>::type{});
+inline constexpr auto heads = list_of<Head, head_count>([]<int i>(Constant<i>) {
+  using head = typename RegisteredHead<i>::type;
+  return Head{head::value, head::curve};
+});
+inline constexpr auto head_names =
+    list_of<const char*, head_count>([]<int i>(Constant<i>) { return RegisteredHead<i>::name; });

@@ -17,12 +17,15 @@ struct Leaves {
   std::size_t rows;  // of each but the last
   std::size_t count;
 
-  // Up to 64 leaves of at least 32 rows; fewer, down to 8, of large models, so that the partial
+  // Up to 64 leaves of at least 32 rows, of small models up to 256, so that joining the partial
+  // products costs little beside them; of large models fewer leaves, down to 8, so that the
   // products stay within some 2^22 numbers.
   Leaves(std::size_t size, std::size_t params) {
     const std::size_t most =
         std::clamp<std::size_t>((std::size_t{1} << 22) / std::max<std::size_t>(params, 1), 8, 64);
-    rows = std::max<std::size_t>((size + most - 1) / most, 32);
+    const std::size_t least =
+        std::clamp<std::size_t>((std::size_t{1} << 16) / std::max<std::size_t>(params, 1), 32, 256);
+    rows = std::max((size + most - 1) / most, least);
     rows = (rows + block_rows - 1) / block_rows * block_rows;
     count = (size + rows - 1) / rows;
   }
@@ -46,19 +49,30 @@ double sum_leaves(const Objective& objective, const Request& request, DType part
   double* own = partials + leaves.count * stride;
   double* losses = own + parts * scratch;
 
-  run_each(leaves.count, objective.work(request.size), threads, [&](std::size_t i, std::size_t k) {
-    const DefaultFloatEnvironment environment;
+  const auto evaluate = [&](std::size_t i, std::size_t k) {
     const std::size_t begin = i * leaves.rows;
     losses[i] = leaf(begin, std::min(leaves.rows, request.size - begin),
                      static_cast<void*>(partials + i * stride), own + k * scratch);
+  };
+  const auto join = [&](std::size_t begin, std::size_t end) {
+    active_objectives().combine(partial_type, objective.type(), partials, leaves.count,
+                                stride * sizeof(double) / item_size[int(partial_type)], begin, end,
+                                request.scale, request.product);
+  };
+  // Of small fits; a thread's environment costs 6 ns each time.
+  if (leaves.count == 1 && params / 8 < parallel_grain) {
+    evaluate(0, 0);
+    if (params > 0) join(0, params);
+    return losses[0];
+  }
+  run_each(leaves.count, objective.work(request.size), threads, [&](std::size_t i, std::size_t k) {
+    const DefaultFloatEnvironment environment;
+    evaluate(i, k);
   });
   if (params > 0)
     run(params * leaves.count / 8, threads, [&](std::size_t k, std::size_t of) {
       const DefaultFloatEnvironment environment;
-      active_objectives().combine(partial_type, objective.type(), partials, leaves.count,
-                                  stride * sizeof(double) / item_size[int(partial_type)],
-                                  params * k / of, params * (k + 1) / of, request.scale,
-                                  request.product);
+      join(params * k / of, params * (k + 1) / of);
     });
   return tree_sum(std::span(losses, leaves.count));
 }

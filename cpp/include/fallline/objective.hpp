@@ -49,6 +49,9 @@ class Objective {
   // What an evaluation costs, in elements of an update.
   virtual std::size_t work(std::size_t size) const = 0;
 
+  // Asks memory for a sample that a later batch has.
+  virtual void fetch(std::size_t) const {}
+
  protected:
   // Σ w·ℓ over the batch; the product becomes scale · Σ w·∂ℓ or, with a direction,
   // scale · Σ w·(∂²ℓ)v. The same bits at any number of threads.

@@ -1,6 +1,7 @@
 // The function pointers to objectives' kernels that one ISA offers.
 #pragma once
 #include "fallline/network_tile.hpp"
+#include "fallline/points.hpp"
 #include "fallline/samples.hpp"
 
 namespace fallline {
@@ -37,6 +38,12 @@ struct ObjectiveTable {
   double (*output_losses)(const OutputLosses& chunk, std::size_t begin, std::size_t end,
                           double* scratch);
   void (*pull_back)(const PullBack& tile);
+  const char* const* curves;  // names of the curves' models
+  int curve_count;
+  // Points [begin, begin + n) of a batch on a curve: returns Σ w·ℓ; `partial` becomes the unscaled
+  // product where one is wanted.
+  double (*curve_points)(const CurveBatch& batch, std::size_t begin, std::size_t n, double* partial,
+                         double* scratch);
 };
 
 }  // namespace fallline

@@ -1,7 +1,6 @@
 // Work shared out over threads; parallel.cpp is the only file that knows how.
 #pragma once
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <functional>
 
@@ -23,13 +22,12 @@ void run(std::size_t work, int threads, const Body& body) {
     run_parts(int(parts), body);
 }
 
-// each(i, k) for every i in [0, count), taken up by whichever thread k is free: with rows scattered
-// over memory no thread has a share of its own, and one that is held up holds up no other.
+// each(i, k) for every i in [0, count), each thread k on a contiguous run: what one leaf fetches
+// ahead at its end is the beginning of the next.
 template <class Each>
 void run_each(std::size_t count, std::size_t work, int threads, const Each& each) {
-  std::atomic<std::size_t> taken{0};
-  run(work, int(std::min(std::size_t(threads), count)), [&](std::size_t k, std::size_t) {
-    for (std::size_t i; (i = taken.fetch_add(1, std::memory_order_relaxed)) < count;) each(i, k);
+  run(work, int(std::min(std::size_t(threads), count)), [&](std::size_t k, std::size_t parts) {
+    for (std::size_t i = count * k / parts; i < count * (k + 1) / parts; ++i) each(i, k);
   });
 }
 

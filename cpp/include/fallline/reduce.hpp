@@ -5,52 +5,50 @@
 
 inline constexpr std::size_t lanes = 32;
 
-inline double add_sum_lanes(double* lane) {
+// Σ term(x_i, …) of the elements of one array or of several.
+template <class Term, class... T>
+double lane_sum(std::size_t n, Term term, const T* __restrict... x) {
+  alignas(64) double lane[lanes] = {};
+  std::size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+#pragma omp simd
+    for (std::size_t l = 0; l < lanes; ++l) lane[l] += term(x[i + l]...);
+  }
+  for (std::size_t l = 0; i + l < n; ++l) lane[l] += term(x[i + l]...);
   for (std::size_t width = lanes / 2; width > 0; width /= 2)
     for (std::size_t l = 0; l < width; ++l) lane[l] += lane[l + width];
   return lane[0];
 }
 
-template <class T, class Term>
-double lane_sum(std::size_t n, const T* __restrict x, Term term) {
-  alignas(64) double lane[lanes] = {};
-  std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-#pragma omp simd
-    for (std::size_t l = 0; l < lanes; ++l) lane[l] += term(static_cast<double>(x[i + l]));
-  }
-  for (std::size_t l = 0; i + l < n; ++l) lane[l] += term(static_cast<double>(x[i + l]));
-  return add_sum_lanes(lane);
-}
-
-// The same of products: Σ a_i b_i, each product in float64.
-template <class T>
-double dot(std::size_t n, const T* __restrict a, const T* __restrict b) {
-  alignas(64) double lane[lanes] = {};
-  std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-#pragma omp simd
-    for (std::size_t l = 0; l < lanes; ++l) lane[l] += double(a[i + l]) * double(b[i + l]);
-  }
-  for (std::size_t l = 0; i + l < n; ++l) lane[l] += double(a[i + l]) * double(b[i + l]);
-  return add_sum_lanes(lane);
-}
-
 template <class T>
 double sum(std::size_t n, const T* x) {
-  return lane_sum(n, x, [](double e) { return e; });
+  return lane_sum(n, [](T e) { return static_cast<double>(e); }, x);
 }
 
+// Σ (factor·x)², the product in T and its square in float64.
 template <class T>
-double sum_squares(std::size_t n, const T* x) {
-  return lane_sum(n, x, [](double e) { return e * e; });
+double sum_squares(std::size_t n, const T* x, T factor = T(1)) {
+  const auto square = [factor](T e) {
+    const double scaled = static_cast<double>(e * factor);
+    return scaled * scaled;
+  };
+  return lane_sum(n, square, x);
 }
 
-// Whether any value is infinite or NaN: its exponent is all ones.
+// Σ a_i b_i, each product in float64.
 template <class T>
-bool any_nonfinite(std::size_t n, const T* __restrict x) {
+double dot(std::size_t n, const T* a, const T* b) {
+  return lane_sum(n, [](T e, T f) { return double(e) * double(f); }, a, b);
+}
+
+// Whether any value, scaled, is infinite or NaN.
+template <class T>
+bool any_nonfinite(std::size_t n, const T* __restrict x, T factor) {
   T worst = 0;
 #pragma omp simd reduction(+ : worst)
-  for (std::size_t i = 0; i < n; ++i) worst += x[i] - x[i];  // 0 where finite, else NaN
+  for (std::size_t i = 0; i < n; ++i) {
+    const T scaled = x[i] * factor;
+    worst += scaled - scaled;  // 0 where finite, else NaN
+  }
   return worst != T(0);
 }

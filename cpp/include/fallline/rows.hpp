@@ -55,25 +55,37 @@ double losses_and_slopes(const LinearBatch& b, Block<T>& block, std::size_t begi
   return total;
 }
 
+// f(C, N, c): outputs c … c + C, the first of them on the way to which N rows are fetched ahead.
+template <int N, class F>
+void by_outputs(std::size_t outputs, const F& f) {
+  std::size_t c = 0;
+  const auto next = [&]<int C>(Constant<C>) {
+    if (c == 0)
+      f(Constant<C>{}, Constant<N>{}, c);
+    else
+      f(Constant<C>{}, Constant<0>{}, c);
+    c += C;
+  };
+  while (c + dot_outputs <= outputs) next(Constant<dot_outputs>{});
+  while (c < outputs) next(Constant<1>{});
+}
+
 // Outputs of n rows for one vector of parameters.
 template <class T>
 void dense_outputs(const Samples& s, const void* parameters, const T* const* x, std::size_t n,
-                   T* products, double* z, Ahead<T> ahead) {
+                   T* products, double* z, const T* const* next) {
   const T* w = static_cast<const T*>(parameters);
   std::size_t r = 0;
   const auto outputs = [&]<int R>(Constant<R>) {
-    const auto some = [&]<int C>(Constant<C>, std::size_t c) {
-      dots<R, C>(s.features, x + r, w + c * s.features, s.features, products + c * block_rows + r,
-                 ahead);
-      ahead = {};
-    };
-    std::size_t c = 0;
-    for (; c + dot_outputs <= s.outputs; c += dot_outputs) some(Constant<dot_outputs>{}, c);
-    for (; c < s.outputs; ++c) some(Constant<1>{}, c);
+    by_outputs<R / 2>(s.outputs, [&]<int C, int N>(Constant<C>, Constant<N>, std::size_t c) {
+      dots<R, C, N>(s.features, x + r, w + c * s.features, s.features,
+                    products + c * block_rows + r, next + r / 2);
+    });
+    r += R;
   };
-  for (; r + dot_rows <= n; r += dot_rows) outputs(Constant<dot_rows>{});
-  for (; r + 4 <= n; r += 4) outputs(Constant<4>{});
-  for (; r < n; ++r) outputs(Constant<1>{});
+  while (r + dot_rows <= n) outputs(Constant<dot_rows>{});
+  while (r + 4 <= n) outputs(Constant<4>{});
+  while (r < n) outputs(Constant<1>{});
   for (std::size_t c = 0; c < s.outputs; ++c)
     for (std::size_t k = 0; k < n; ++k) {
       const T product = products[c * block_rows + k];
@@ -84,26 +96,20 @@ void dense_outputs(const Samples& s, const void* parameters, const T* const* x, 
 // Adds slope × row to the partial product, output by output and row by row.
 template <class T>
 void dense_pull_back(const Samples& s, const T* const* x, std::size_t n, const T* slopes,
-                     T* partial, Ahead<T> ahead) {
-  std::size_t r = 0, c = 0;
-  const auto several = [&]<int R>(Constant<R>) {
-    const auto some = [&]<int C>(Constant<C>) {
-      add_rows<R, C>(s.features, x + r, slopes + c * block_rows + r, partial + c * s.features,
-                     s.features, ahead);
-      ahead = {};
-      c += C;
-    };
-    for (c = 0; c + dot_outputs <= s.outputs;) some(Constant<dot_outputs>{});
-    while (c < s.outputs) some(Constant<1>{});
+                     T* partial, const T* const* next) {
+  std::size_t r = 0;
+  const auto rows = [&]<int R>(Constant<R>) {
+    by_outputs<R / 4>(s.outputs, [&]<int C, int N>(Constant<C>, Constant<N>, std::size_t c) {
+      add_rows<R, C, N>(s.features, x + r, slopes + c * block_rows + r, partial + c * s.features,
+                        s.features, next + r / 4);
+    });
     r += R;
   };
-  while (r + 8 <= n) several(Constant<8>{});
-  while (r + 4 <= n) several(Constant<4>{});
-  for (; r < n; ++r)
-    for (c = 0; c < s.outputs; ++c)
-      add_row(s.features, slopes[c * block_rows + r], x[r], partial + c * s.features);
+  while (r + 8 <= n) rows(Constant<8>{});
+  while (r + 4 <= n) rows(Constant<4>{});
+  while (r < n) rows(Constant<1>{});
   if (s.intercept)
-    for (c = 0; c < s.outputs; ++c)
+    for (std::size_t c = 0; c < s.outputs; ++c)
       for (r = 0; r < n; ++r) partial[s.weights() + c] += slopes[c * block_rows + r];
 }
 
@@ -117,29 +123,29 @@ double dense_chunk(const LinearBatch& b, std::size_t begin, std::size_t end, T* 
   const auto row = [&](std::size_t i) { return values + q.sample(i) * s.features; };
   const T *x[block_rows], *next[block_rows];
   double loss = 0;
+  for (std::size_t r = 0; r < block_rows; ++r)
+    next[r] = row(begin + r < q.size ? begin + r : begin);
   for (std::size_t i = begin; i < end; i += block_rows) {
     const std::size_t n = end - i < block_rows ? end - i : block_rows;
-    for (std::size_t r = 0; r < n; ++r) x[r] = row(i + r);
-    // The next block's rows are asked for in every phase of this one: memory is never idle.
-    const bool more = i + 2 * block_rows <= q.size;
-    for (std::size_t r = 0; more && r < block_rows; ++r) {
-      const std::size_t sample = q.sample(i + block_rows + r);
+    for (std::size_t r = 0; r < block_rows; ++r) x[r] = next[r];
+    // Four of the next block's rows are fetched while this block's outputs are formed, two during
+    // its losses, two while its slopes are pulled back: memory is never idle.
+    for (std::size_t r = 0; r < block_rows; ++r) {
+      const std::size_t later = i + block_rows + r;
+      const std::size_t sample = q.sample(later < q.size ? later : i);
       next[r] = values + sample * s.features;
       __builtin_prefetch(static_cast<const T*>(s.targets) + sample * s.target_count);
       if (s.weight) __builtin_prefetch(static_cast<const T*>(s.weight) + sample);
     }
-    const auto ahead = [&](int from, int to) {
-      return more ? Ahead<T>{next + from, to - from} : Ahead<T>{};
-    };
-    const int early = q.product ? 3 : 6;
     Block<T> block(s, memory);
-    dense_outputs(s, q.phi, x, n, block.products, block.z, ahead(0, early));
-    if (q.direction) dense_outputs<T>(s, q.direction, x, n, block.products, block.u, {});
-    for (std::size_t j = 0; j < s.features; j += Lanes<T>::count) ahead(early, early + 2).line(j);
+    dense_outputs(s, q.phi, x, n, block.products, block.z, next);
+    if (q.direction) dense_outputs(s, q.direction, x, n, block.products, block.u, x);
+    for (std::size_t r = 4; r < (q.product ? 6 : block_rows); ++r)
+      Ahead<1, T>(next + r).row(s.features);
     loss += losses_and_slopes(b, block, i, n);
     if (!q.product) continue;
     for (std::size_t k = 0; k < s.outputs * block_rows; ++k) block.products[k] = T(block.slope[k]);
-    dense_pull_back(s, x, n, block.products, partial, ahead(early + 2, block_rows));
+    dense_pull_back(s, x, n, block.products, partial, next + 6);
   }
   return loss;
 }

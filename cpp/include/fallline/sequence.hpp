@@ -12,3 +12,16 @@ template <int... i>
 struct count_to<0, i...> {
   using type = indices<i...>;
 };
+
+template <class Entry, int n>
+struct List {
+  Entry at[n];
+};
+
+// make(Constant<i>) for every i below n.
+template <class Entry, int n, class Make>
+constexpr List<Entry, n> list_of(Make make) {
+  return [&]<int... i>(indices<i...>) {
+    return List<Entry, n>{{make(Constant<i>{})...}};
+  }(typename count_to<n>::type{});
+}

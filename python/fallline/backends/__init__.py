@@ -17,7 +17,8 @@ from ..kernel import Kernel
 NAMES = ("native", "numba", "numpy")  # best first
 
 # One cohort's share of a step: kernel, factor on the gradient, coefficients. None: it sits out.
-Work = tuple[tuple[Kernel, float, tuple[float, ...]] | None, ...]
+Share = tuple[Kernel, float, tuple[float, ...]]
+Work = tuple[Share | None, ...]
 
 
 class Binding(Protocol):

@@ -42,7 +42,7 @@ def why_not() -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _compiler() -> Callable[..., Any]:
+def compiler() -> Callable[..., Any]:
     """Numba's njit, once the operations of the formulas have their scalar forms."""
     import numba
     from numba.extending import overload, register_jitable
@@ -68,7 +68,7 @@ def _compiler() -> Callable[..., Any]:
 
 @cache
 def _loop(kernel: Kernel) -> Callable[..., bool]:
-    njit = _compiler()
+    njit = compiler()
     names = [f"s{i}" for i in range(len(kernel.slots))]
     outputs = [f"x{i}" for i in range(kernel.sums)]
     targets = ", ".join(f"{a}[i]" for a in ["p", *names, *outputs]) + ","
@@ -102,7 +102,7 @@ def _tile_sums_loop(x: Array, sums: Array) -> None:
 
 @cache
 def _compiled_tile_sums() -> Callable[[Array, Array], None]:
-    return _compiler()(_tile_sums_loop)  # type: ignore[no-any-return]
+    return compiler()(_tile_sums_loop)  # type: ignore[no-any-return]
 
 
 def _tile_sums(x: Array) -> Array:
@@ -123,7 +123,7 @@ def _pool(threads: int, pid: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="fallline")
 
 
-def _run(jobs: list[Callable[[], None]], threads: int) -> None:
+def run_jobs(jobs: list[Callable[[], None]], threads: int) -> None:
     if threads == 1 or len(jobs) == 1:
         for job in jobs:
             job()
@@ -145,4 +145,4 @@ def bind(
     params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]
 ) -> TileBinding:
     """Bind arrays to this backend."""
-    return TileBinding(params, slots, cohorts, _apply, _run, BLOCK, _tile_sums)
+    return TileBinding(params, slots, cohorts, _apply, run_jobs, BLOCK, _tile_sums)

@@ -12,7 +12,10 @@ from rich.table import Table
 
 from .. import __version__, bench
 from ..config import config, show_config
-from .demo import UnusableFileError, run
+from .demo import run
+from .fit import fit
+from .options import check_plot, fail, failing
+from .predict import predict
 
 app = typer.Typer(
     help="Fast large-parameter updates on the CPU.",
@@ -22,6 +25,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 bench.register(app)
+app.command()(fit)
+app.command()(predict)
 
 
 def _version(asked: bool) -> None:
@@ -38,16 +43,8 @@ def start(
     ] = False,
 ) -> None:
     """Fast large-parameter updates on the CPU."""
-    try:
+    with failing(RuntimeError, ValueError):  # FALLLINE_BACKEND and the like
         config()
-    except (RuntimeError, ValueError) as error:  # FALLLINE_BACKEND and the like
-        raise fail(error) from error
-
-
-def fail(why: object) -> typer.Exit:
-    """Say in one line what is wrong; the exception to raise then."""
-    typer.echo(f"fallline: {why}", err=True)
-    return typer.Exit(1)
 
 
 @app.command()
@@ -102,12 +99,11 @@ def demo(
     Exits with 1 where they differ.
     """
     try:
-        same = run(out if plot else None, params, seed, epochs)
-    except UnusableFileError as error:
-        raise typer.BadParameter(str(error), param_hint="--out") from error
+        with failing(ImportError, OSError):
+            if plot:
+                check_plot(out, "--out")
+            same = run(out if plot else None, params, seed, epochs)
     except MemoryError as error:
         raise fail(f"no memory for {params:,} parameters; try --params") from error
-    except (ImportError, OSError) as error:
-        raise fail(error) from error
     if not same:
         raise typer.Exit(1)

@@ -18,7 +18,7 @@ from ._files import PathLike, read_text
 
 def csv(
     path: PathLike,
-    target: int | str = -1,
+    target: int | str | None = -1,
     *,
     delimiter: str = ",",
     header: bool | Literal["auto"] = "auto",
@@ -31,8 +31,9 @@ def csv(
     ----------
     path : path
         A UTF-8 text, plain or compressed (gzip, bzip2, xz). Fields may be quoted with ``"``.
-    target : int or str, default -1
-        The target's column: its index (negative: from the end) or its name in the header.
+    target : int, str or None, default -1
+        The target's column: its index (negative: from the end) or its name in the header. None
+        where there is none; `y` is then of shape (n, 0).
     delimiter : str, default ","
         The character between fields.
     header : bool or "auto", default "auto"
@@ -69,16 +70,8 @@ def csv(
     (('length', 'width'), ('setosa', 'virginica'))
     """
     dtype = float_type(dtype)
-    if len(delimiter) != 1:
-        raise ValueError(f"delimiter is {delimiter!r}; expected one character")
-    text = read_text(path)
-    first = next(_rows(path, text, delimiter), None)
-    if first is None:
-        raise DataError(f"{path} holds no rows")
-    named = not any(map(_is_number, first.fields)) if header == "auto" else bool(header)
-    names = tuple(field.strip() for field in first.fields) if named else None
-    table = Table(path, text, delimiter, names, len(first.fields), 0)
-    table = table._replace(target=_column(table, target))
+    table = opened_table(path, delimiter, header)
+    table = table._replace(target=table.width if target is None else _column(table, target))
     X, labels = _parse(table)
     with np.errstate(over="ignore"):  # a number too large for the dtype is found below
         X = X.astype(dtype, copy=False)
@@ -90,8 +83,10 @@ def csv(
             f"{table.place(row.line, column)} is {row.fields[column]!r}, {X[at]} as {dtype}; "
             "expected a finite number"
         )
-    y, classes = _target(table, labels, allow_nonfinite)
-    features = names and names[: table.target] + names[table.target + 1 :]
+    y, classes = (
+        _target(table, labels, allow_nonfinite) if labels else (np.empty((len(X), 0)), None)
+    )
+    features = table.names and table.names[: table.target] + table.names[table.target + 1 :]
     return Dataset(X, y, features, classes)
 
 
@@ -110,7 +105,7 @@ class Table(NamedTuple):
     delimiter: str
     names: tuple[str, ...] | None
     width: int
-    target: int
+    target: int  # the width, where no column is one
 
     def place(self, line: int, column: int) -> str:
         """Words for a field's place."""
@@ -120,6 +115,21 @@ class Table(NamedTuple):
     def rows(self) -> Iterator[Row]:
         """The records below the header."""
         return islice(_rows(self.path, self.text, self.delimiter), bool(self.names), None)
+
+
+def opened_table(
+    path: PathLike, delimiter: str = ",", header: bool | Literal["auto"] = "auto"
+) -> Table:
+    """The text and its columns; none of them is a target yet."""
+    if len(delimiter) != 1:
+        raise ValueError(f"delimiter is {delimiter!r}; expected one character")
+    text = read_text(path)
+    first = next(_rows(path, text, delimiter), None)
+    if first is None:
+        raise DataError(f"{path} holds no rows")
+    named = not any(map(_is_number, first.fields)) if header == "auto" else bool(header)
+    names = tuple(field.strip() for field in first.fields) if named else None
+    return Table(path, text, delimiter, names, len(first.fields), len(first.fields))
 
 
 def _rows(path: PathLike, text: str, delimiter: str) -> Iterator[Row]:
@@ -163,8 +173,9 @@ def _column(table: Table, target: int | str) -> int:
 
 def _parse(table: Table) -> tuple[Array, list[str]]:
     """All columns but the target as float64, and the target's fields."""
-    after = table.width - 1 - table.target
-    layout: Any = [("before", np.float64, (table.target,)), ("target", object)]
+    after = max(0, table.width - 1 - table.target)
+    layout: Any = [("before", np.float64, (table.target,))]
+    layout += [("target", object)] if table.target < table.width else []
     layout += [("after", np.float64, (after,))]
     if next(table.rows(), None) is None:
         raise DataError(f"{table.path} holds a header and no rows")
@@ -182,8 +193,10 @@ def _parse(table: Table) -> tuple[Array, list[str]]:
         )
     except ValueError as error:
         _explain(table, error)
-    sides = [found[side] for side in ("before", "after") if side in (found.dtype.names or ())]
-    return np.concatenate(sides, axis=1), found["target"].tolist()
+    names = found.dtype.names or ()
+    sides = [found[side] for side in ("before", "after") if side in names]
+    labels = found["target"].tolist() if "target" in names else []
+    return np.concatenate(sides, axis=1), labels
 
 
 def _explain(table: Table, error: ValueError) -> NoReturn:

@@ -95,22 +95,33 @@ def load(
     ...     fl.datasets.load(path, target="price")
     Dataset(X: float64 (2, 2), y: float64 (2,))
     """
+    format = format_of(path, format)
+    read = FORMATS[format]
+    if target is not None:
+        options["target"] = target
+    if format == "csv":
+        options.setdefault("delimiter", delimiter_of(path))
+    known = list(inspect.signature(read).parameters)[1:]
+    for name in options:
+        if name not in known:
+            raise TypeError(f"a {format} file takes no {name}; its options: {', '.join(known)}")
+    return read(path, **options)
+
+
+def format_of(path: PathLike, format: str | None = None) -> str:
+    """The format that is given, else the one that the name tells."""
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no {path}")
     if format is None:
         format = _folder_format(Path(path)) if Path(path).is_dir() else _file_format(Path(path))
     if format not in FORMATS:
         raise ValueError(f"format is {format!r}; expected one of {', '.join(FORMATS)}")
-    read = FORMATS[format]
-    if target is not None:
-        options["target"] = target
-    if format == "csv" and _stem(Path(path)).endswith(".tsv"):
-        options.setdefault("delimiter", "\t")
-    known = list(inspect.signature(read).parameters)[1:]
-    for name in options:
-        if name not in known:
-            raise TypeError(f"a {format} file takes no {name}; its options: {', '.join(known)}")
-    return read(path, **options)
+    return format
+
+
+def delimiter_of(path: PathLike) -> str:
+    """Between the fields of a table by this name."""
+    return "\t" if _stem(Path(path)).endswith(".tsv") else ","
 
 
 def _stem(path: Path) -> str:

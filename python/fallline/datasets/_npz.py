@@ -16,7 +16,7 @@ from ._files import PathLike
 
 def npz(
     path: PathLike,
-    target: str = "y",
+    target: str | None = "y",
     *,
     data: str = "X",
     dtype: npt.DTypeLike | None = None,
@@ -29,7 +29,8 @@ def npz(
     path : path
         The file. Arrays ``feature_names`` and ``classes`` in it are taken as such.
     target, data : str, default "y" and "X"
-        The names of the targets' and of the samples' array.
+        The names of the targets' and of the samples' array. A `target` of None stands for no
+        targets; `y` is then of shape (n, 0).
     dtype : float type, optional
         What to convert `X` to; by default it stays as stored.
     allow_nonfinite : bool, default False
@@ -56,9 +57,12 @@ def npz(
     ...     fl.datasets.npz(path)
     Dataset(X: float64 (3, 3), y: int64 (3,), 2 classes)
     """
-    arrays = _arrays(path, data, target)
-    X, y = arrays[data], arrays[target]
+    arrays = _arrays(path, data, *([] if target is None else [target]))
+    X = arrays[data]
+    y = np.empty((*X.shape[:1], 0)) if target is None else arrays[target]
     for name, array, kinds in ((data, X, "fiub"), (target, y, "fiubU")):
+        if name is None:
+            continue
         if array.dtype.kind not in kinds or array.ndim == 0 or array.size == 0:
             raise DataError(
                 f"{path}: {name} is {array.dtype} of shape {array.shape}; expected "

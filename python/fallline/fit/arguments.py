@@ -198,11 +198,26 @@ def owned_array(objective: Objective, optimizer: Optimizer, given: Mapping[str, 
     return phi
 
 
-def as_ceiling(objective: Objective, phi: Array, method: Method | None = None) -> float:
-    """The loss above which a fit has diverged; the first one must be finite."""
-    loss = objective._evaluate(phi, None, None) if method is None else method._look(None)[0]
+def as_ceiling(
+    objective: Objective,
+    phi: Array,
+    batches: Minibatches | None,
+    method: Method | None = None,
+) -> float:
+    """The loss above which a fit has diverged; at the start it must be finite.
+
+    A fit on minibatches looks at one there: all samples may cost as much as the fit. A method that
+    looks at all of them keeps what it has seen.
+    """
+    batch = None
+    if batches is not None:
+        batch = np.arange(min(batches.batch_size, batches.n_samples), dtype=np.int64)
+    if method is not None and batches is None:
+        loss = method._look(None)[0]
+    else:
+        loss = objective._evaluate(phi, batch, None)
     if not math.isfinite(loss):
-        raise ValueError(f"cannot start at x0: {objective.why_not_finite(loss, phi, None)}")
+        raise ValueError(f"cannot start at x0: {objective.why_not_finite(loss, phi, batch)}")
     return EXPLODED * max(1.0, abs(loss))
 
 

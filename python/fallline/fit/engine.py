@@ -163,7 +163,7 @@ class NativeEngine:
         optimizer, core = job.optimizer, job.objective._core
         return (
             core is not None
-            and type(job.objective)._evaluate is Objective._evaluate
+            and getattr(job.objective._evaluate, "__func__", None) is Objective._evaluate
             and optimizer.backend == "native"
             and job.phi.dtype == job.objective.dtype
             and job.evaluate is None

@@ -172,14 +172,16 @@ class Run:
 
     def _call_back(self) -> Stop | None:
         x, history = self.plan.phi.view(), self.history
-        x.flags.writeable = False
+        losses = history.loss.array
+        x.flags.writeable = losses.flags.writeable = False
         now = Result(
             x=x,
-            fun=float(history.loss.array[-1]),
+            fun=float(losses[-1]),
             nit=self.nit,
             nepoch=self.nepoch,
             lr=float(history.lr.array[-1]),
             grad_norm=float(history.grad_norm.array[-1]),
+            history=losses,
         )
         assert self.plan.callback is not None
         try:
@@ -229,16 +231,19 @@ class Run:
             if isinstance(plan.optimizer, Method):
                 plan.optimizer._place(plan.phi)
         x, last = self._reached(diverged)
-        loss = self._evaluate(x)
-        norm = self._norm(get_num_threads())
+        if plan.final_loss:
+            loss = self._evaluate(x)
+            norm = self._norm(get_num_threads())
+        else:
+            loss = self._recent_loss()
+            norm = 0.0 if np.isfinite(x).all() else math.inf
         if not (math.isfinite(loss) and math.isfinite(norm)) and not diverged:
             halt = Halt(Status.DIVERGED, loss, norm, None)  # at the last step
             return self._finish(self.rules.diverged(halt, self.nit))
-        stop = self.saddles.mention(stop, x, norm)
+        stop = self.saddles.mention(stop, x, norm if plan.final_loss else math.nan)
         result = Result(
             x=x,
             fun=loss,
-            jac=self._gradient.copy(),
             nit=self.nit,
             nepoch=self.nepoch,
             success=self.rules.success(stop.status),
@@ -250,6 +255,8 @@ class Run:
             history_grad_norm=self.history.grad_norm.array.copy(),
             optimizer=plan.optimizer,
         )
+        if plan.final_loss:
+            result["jac"] = self._gradient.copy()
         if isinstance(plan.optimizer, Method):
             method = plan.optimizer
             result |= {"nfev": method.nfev, "njev": method.ngev, "nhev": method.nhev}
@@ -269,6 +276,13 @@ class Run:
             self._gradient[:] = method.gradient
             return loss
         return self.plan.objective._evaluate(x, None, self._gradient)
+
+    def _recent_loss(self) -> float:
+        """Mean loss of the last steps, an epoch of them at most; at the start of none."""
+        losses = self.history.loss.array[-self.plan.steps_per_epoch :]
+        if not len(losses):
+            return self.plan.objective._evaluate(self.plan.phi, None, None)
+        return float(losses.mean())
 
     def _reached(self, diverged: bool) -> tuple[Array, Array]:
         """The point to hand out, and the last iterate; averages may hold what has diverged."""

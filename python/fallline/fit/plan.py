@@ -48,6 +48,7 @@ class Plan:
     checkpoint: str | os.PathLike[str] | None = None
     checkpoint_every: int = 1  # steps
     progress: bool | None = None
+    final_loss: bool = True  # form loss and gradient over all samples at the end
     settings: dict[str, Any] = field(default_factory=dict)  # that a resumed fit must share
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
@@ -57,6 +58,7 @@ class Bar:
                 console=console,
                 transient=True,
                 auto_refresh=False,
+                redirect_stdout=sys.stdout.isatty(),  # what goes to a file is not for the terminal
             )
             self._progress.start()
             self._task = self._progress.add_task("", total=self._total if bounded else None)

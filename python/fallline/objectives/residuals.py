@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .. import _differences as differences
 from .._types import Array
+from ._dense import Dense
 from ._layers import Layers, layers_of
 from .base import Objective
 from .function import PlainFunction, as_start
@@ -31,26 +32,6 @@ class Linearized(Protocol):
 
     def pull(self, u: Array) -> Array:
         """Jᵀ u."""
-
-
-class Dense:
-    """With a Jacobian that has been formed."""
-
-    def __init__(self, residuals: Array, jacobian: Array) -> None:
-        self.residuals = residuals
-        self._jacobian = jacobian
-
-    def jacobian(self) -> Array:
-        """See :class:`Linearized`."""
-        return self._jacobian
-
-    def push(self, v: Array) -> Array:
-        """See :class:`Linearized`."""
-        return np.asarray(self._jacobian @ v)
-
-    def pull(self, u: Array) -> Array:
-        """See :class:`Linearized`."""
-        return np.asarray(self._jacobian.T @ u)
 
 
 class Layered:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from .._extras import require
 from .._types import Array
 from ..threads import get_num_threads
 from ._data import as_floats, check_finite_rows
-from ._leaves import leaves, tree_sum
+from ._leaves import sum_leaves
 from .base import Objective, Reduction
 from .function import as_start, log
 
@@ -36,9 +36,9 @@ def each(phi, batch, {arrays} scratch, losses):
         losses[k] = f(phi, {elements} scratch)
 """
 
-# Numbers of a batch (samples, and a gradient for each) from which a second thread pays: to wake it
-# costs some 100 µs, in which one thread goes through 10⁵ of them.
-ALONE = 1 << 19
+# Numbers of a batch (samples, and a gradient for each) that count as one multiplication of a linear
+# model: to wake a second thread costs some 100 µs, in which one goes through 10⁵ of them.
+LIGHT = 8
 
 
 def from_sample(
@@ -204,7 +204,7 @@ class SampleObjective(Objective):
         one = np.zeros(1, np.int64)
         for direction in (None,) if self._hvp is None else (None, v):
             with suppress(ArithmeticError, ValueError):
-                self._run(self._start, direction, one, None)
+                self._run(self._start, direction, one)
 
     def initial(self, seed: int | np.random.Generator = 0) -> Array:
         """`x0`, or zeros."""
@@ -213,17 +213,17 @@ class SampleObjective(Objective):
     def _accumulate(
         self, phi: Array, batch: Array | None, gradient: Array | None, scale: float
     ) -> float:
-        loss, total = self._run(phi, None, batch, gradient)
+        loss, total = self._run(phi, None, batch)
         if gradient is not None:
             np.multiply(total, scale, out=gradient, casting="same_kind")
         return loss
 
     def _curve(self, phi: Array, v: Array, batch: Array | None, out: Array, scale: float) -> None:
         if self._hvp is not None:
-            total = self._run(phi, v, batch, out)[1]
+            total = self._run(phi, v, batch)[1]
         else:
             wide = phi.astype(np.float64), v.astype(np.float64)
-            total = differences.product(lambda x: self._run(x, None, batch, out)[1], *wide)
+            total = differences.product(lambda x: self._run(x, None, batch)[1], *wide)
         np.multiply(total, scale, out=out, casting="same_kind")
 
     def _losses(self, phi: Array, batch: Array | None) -> Array:
@@ -232,35 +232,23 @@ class SampleObjective(Objective):
         self._call(each, phi, batch, *self.arrays, np.zeros(self.n_params), losses)
         return losses
 
-    def _run(
-        self, phi: Array, v: Array | None, batch: Array | None, wanted: Array | None
-    ) -> tuple[float, Array]:
+    def _run(self, phi: Array, v: Array | None, batch: Array | None) -> tuple[float, Array]:
         """Σ of the losses (0 with v) and of the gradients (products with v), in float64."""
         function = self._f if v is None else self._hvp
         total = _loops(function, len(self.arrays), batch is not None, v is not None, self.backend)[
             0
         ]
         size = self._size(batch)
-        rows, count = leaves(size, self.n_params)
-        sums = np.zeros((count, self.n_params))
-        losses = np.zeros(count)
         given = (phi, batch) if v is None else (phi, v, batch)
-        threads = min(get_num_threads(), count) if size * self._width >= ALONE else 1
-        if self.backend == "numpy":
-            threads = 1
 
-        def share(k: int) -> None:
-            run = count * k // threads, count * (k + 1) // threads
-            self._call(total, *given, size, rows, *run, *self.arrays, sums, losses)
+        def run(first: int, last: int, rows: int, losses: Array, sums: Array) -> None:
+            self._call(total, *given, size, rows, first, last, *self.arrays, sums, losses)
 
-        if threads == 1:
-            share(0)
-        else:
-            from ..backends.numba import _run
-
-            _run([partial(share, k) for k in range(threads)], threads)
+        threads = 1 if self.backend == "numpy" else get_num_threads()
         with np.errstate(all="ignore"):
-            return float(tree_sum(losses)), sums[0] if wanted is None else tree_sum(sums)
+            return sum_leaves(
+                run, size, self.n_params, self.n_params, size * self._width // LIGHT, threads
+            )
 
     def _call(self, loop: Callable[..., Any], *arguments: Any) -> Any:
         if self.backend == "numpy":
@@ -300,9 +288,9 @@ def _loops(
         exec(source, scope)
         return scope["total"], scope["each"]
     numba = require("numba", extra="numba")
-    from ..backends.numba import _compiler
+    from ..backends.numba import compiler
 
-    njit = _compiler()
+    njit = compiler()
     if not isinstance(f, numba.core.dispatcher.Dispatcher):
         scope["f"] = njit(f)
     exec(source, scope)

@@ -122,19 +122,20 @@ class Adam(Optimizer):
     def coefficients(cls, group: Group, lr: float, t: int, state: State) -> tuple[float, ...]:
         beta1, beta2 = group["betas"]
         decay, eps = group["weight_decay"], group["eps"]
-        correction2 = 1 - beta2**t
+        correction2 = 1.0 - beta2**t  # 1.0: with 1 the interpreter converts, a tenth of all this
         if group["eps_hat"]:
             eps /= root(correction2)  # α√c₂·m/(√v + ε) = α·m/(√(v/c₂) + ε/√c₂)
-        keep, l2_decay = (1 - lr * decay, 0.0) if cls.decoupled else (1.0, decay)
-        step_size = lr / (1 - beta1**t)
-        scale = 1 / root(correction2)
-        rest: tuple[float, ...] = ()
-        if group["amsgrad"]:
-            rest = (1.0,)
-            if group["amsgrad"] == "corrected":
-                scale, rest = 1.0, (1 / correction2,)
-        numbers = keep, l2_decay, beta1, 1 - beta1, beta2, 1 - beta2, step_size, scale, eps
-        return numbers + rest if rest else numbers
+        keep = 1.0
+        if cls.decoupled:
+            keep, decay = 1.0 - lr * decay, 0.0
+        step_size = lr / (1.0 - beta1**t)
+        scale = 1.0 / root(correction2)
+        correction = 1.0
+        amsgrad = group["amsgrad"]
+        if amsgrad == "corrected":
+            scale, correction = 1.0, 1.0 / correction2
+        numbers = keep, decay, beta1, 1.0 - beta1, beta2, 1.0 - beta2, step_size, scale, eps
+        return (*numbers, correction) if amsgrad else numbers
 
 
 class AdamW(Adam):

@@ -349,6 +349,9 @@ class Method:
             )
         for key, value in state.items():
             setattr(self, key, copy.deepcopy(value))
+        lr = state_dict.get("hyperparameters", {}).get("lr")
+        if callable(lr):  # what a schedule has learnt from the losses
+            self.lr: Any = copy.deepcopy(lr)
 
     def _exclusive(self) -> AbstractContextManager[None]:
         return nullcontext()

@@ -37,7 +37,7 @@ class _LeastSquares(Method):
         if not is_squared(self.objective):
             raise TypeError(
                 f"{type(self).__name__} needs squared residuals: LinearRegression, MLP with "
-                f"loss='squared', LeastSquares; not {self.objective!r}"
+                f"loss='squared', Gabor, ShallowReLU, LeastSquares; not {self.objective!r}"
             )
 
     def _keep_solver(self, solver: Solver, max_cg: int | None) -> None:
@@ -110,7 +110,8 @@ class GaussNewton(_LeastSquares):
     Parameters
     ----------
     objective : Objective, optional
-        A sum of squares: ``LinearRegression``, ``MLP`` with ``loss="squared"``, ``LeastSquares``;
+        A sum of squares: ``LinearRegression``, ``MLP`` with ``loss="squared"``, ``Gabor``,
+        ``ShallowReLU``, ``LeastSquares``;
         :func:`fallline.minimize` brings its own. Penalties and weights are part of r.
     x0 : array_like, shape (n_params,), optional
         Where to start; ``objective.initial(seed)`` by default.
