@@ -25,6 +25,7 @@ from .config import show_config as show_config
 from .fit.averaging import EMA as EMA
 from .fit.averaging import SWA as SWA
 from .fit.result import Result as Result
+from .fit.saddles import SaddleWarning as SaddleWarning
 from .fit.table import Table as Table
 from .fitting.files import load_model as load_model
 from .fitting.files import save_model as save_model
@@ -37,6 +38,12 @@ from .multistart import multistart as multistart
 from .optimizer import Optimizer as Optimizer
 from .rules import *  # noqa: F403
 from .rules import optimizers as optimizers
+from .second_order import KFAC as KFAC
+from .second_order import LBFGS as LBFGS
+from .second_order import AdaHessian as AdaHessian
+from .second_order import GaussNewton as GaussNewton
+from .second_order import LevenbergMarquardt as LevenbergMarquardt
+from .second_order import Newton as Newton
 from .serialization import load as load
 from .serialization import save as save
 from .sweep import LogUniform as LogUniform

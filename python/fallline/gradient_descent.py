@@ -14,7 +14,8 @@ from . import linesearch
 from ._types import Array
 from .linesearch import Line, LineSearchResult
 from .linesearch._line import check_number, dot
-from .objectives.base import Batch, Objective
+from .objectives.base import Objective
+from .second_order._method import Method
 
 __all__ = ["GradientDescent", "LineSearch"]
 
@@ -23,11 +24,10 @@ LineSearch: TypeAlias = Literal[
 ]
 
 INTERVAL = ("bracketing", "golden_section", "brent")
-ENDLESS = -1e100  # a loss below which nothing else can be meant
 SEARCHES = (*INTERVAL, "backtracking", "strong_wolfe", "exact_quadratic")
 
 
-class GradientDescent:
+class GradientDescent(Method):
     r"""Steepest descent, the step found by a search along the line.
 
     .. math::
@@ -37,12 +37,13 @@ class GradientDescent:
 
     With exact searches and without momentum each direction is orthogonal to the one before, and
     the path down a valley a zigzag; momentum β straightens it. Where d would not lead down, a
-    search is along -g.
+    search is along -g. Each step returns the search's
+    :class:`~fallline.linesearch.LineSearchResult`, the loss after it under ``fun``.
 
     Parameters
     ----------
-    objective : Objective
-        What is to be minimized.
+    objective : Objective, optional
+        What is to be minimized; :func:`fallline.minimize` brings its own.
     x0 : array_like, shape (n_params,), optional
         Where to start; ``objective.initial(seed)`` by default.
     line_search : str or None
@@ -94,9 +95,11 @@ class GradientDescent:
     speeding up the convergence of iteration methods.
     """
 
+    _state = ("direction", "_last")
+
     def __init__(
         self,
-        objective: Objective,
+        objective: Objective | None = None,
         x0: npt.ArrayLike | None = None,
         line_search: LineSearch | None = "strong_wolfe",
         *,
@@ -105,96 +108,65 @@ class GradientDescent:
         seed: int = 0,
         **options: Any,
     ) -> None:
-        if not isinstance(objective, Objective):
-            raise TypeError(f"objective must be an Objective, not {objective!r}")
         if line_search is not None and line_search not in SEARCHES:
             raise ValueError(f"line_search must be None or one of {SEARCHES}, not {line_search!r}")
         if line_search is None and options:
             raise TypeError(f"{next(iter(options))!r} is an option of searches; there is none")
         if isinstance(momentum, bool) or not 0 <= check_number("momentum", momentum) < 1:
             raise ValueError(f"momentum must lie in [0, 1), not {momentum!r}")
-        self.objective = objective
-        self.x = np.array(objective._check(objective.initial(seed) if x0 is None else x0, None)[0])
         self.line_search = line_search
         self.lr = check_number("lr", lr, 0, open=True)
         self.momentum = momentum
-        self.fun = math.nan
-        self.gradient: Array | None = None
+        self.options = options
+        super().__init__(objective, x0, seed)
+
+    def _begin(self) -> None:
         self.direction: Array | None = None
-        self.nit = self.nfev = self.ngev = 0
-        self._options = options
         self._last = self.lr  # the step a search begins with
 
-    def step(self, batch: Batch = None) -> LineSearchResult:
-        """Take a step.
+    def _leave(self) -> None:
+        self.direction = None
 
-        Parameters
-        ----------
-        batch : array_like of int, optional
-            Samples; all by default.
+    def _check_batch(self) -> None:
+        """A search on a batch is one of its loss."""
 
-        Returns
-        -------
-        LineSearchResult
-            ``alpha``, the step along ``direction``, and ``fun``, the loss after it. Without
-            success nothing has moved; the message says why: a critical point, no decrease, an
-            objective that is unbounded below, a loss that is not finite.
+    def _move(self, batch: Array | None) -> LineSearchResult:
+        found = self._along(batch, *self._ahead())
+        if not found.success and self.momentum and self.direction is not None:  # misled by it?
+            self.direction = None
+            return self._along(batch, *self._ahead())
+        return found
 
-        Raises
-        ------
-        TypeError, ValueError, IndexError
-            The batch is none, or an option is not as the search describes it.
-        """
-        line, start, slope = self._begin(batch)
-        if (why := self._why_not(line, start)) is not None:
-            return _failure(start, why)
+    def _along(self, batch: Array | None, direction: Array, slope: float) -> LineSearchResult:
+        """Search along a direction, and move if it leads down."""
+        start, fixed = self.fun, self.line_search is None
+        line = Line(self.objective, self.x, direction, batch)
         found = self._search(line, start, slope)
         self.nfev += found.nfev
         self.ngev += found.ngev
-        fixed = self.line_search is None
         if found.unbounded or not (math.isfinite(found.fun) if fixed else found.fun < start):
-            self.direction = None  # the next step starts afresh
             return replace(found, success=False)
-        self.x, self.fun, self.direction = line.point(found.alpha), found.fun, line.direction
-        self._last = found.alpha
-        self.nit += 1
+        self._arrive(line.point(found.alpha), found.fun)
+        self.direction, self._last = direction, found.alpha
         return replace(found, success=True)
 
-    def _begin(self, batch: Batch) -> tuple[Line, float, float]:
-        """The line to search; loss and slope where it starts."""
-        phi, indices = self.objective._check(self.x, batch)
-        gradient = np.empty_like(phi)
-        with np.errstate(all="ignore"):
-            start = self.objective._evaluate(phi, indices, gradient)
-        self.nfev += 1
-        self.ngev += 1
-        self.fun, self.gradient = start, gradient
+    def _ahead(self) -> tuple[Array, float]:
+        """The direction, and the slope along it."""
+        gradient = self.gradient
+        assert gradient is not None
         direction, slope = -gradient, -dot(gradient, gradient)
         if self.momentum and self.direction is not None:
             ahead = direction + self.x.dtype.type(self.momentum) * self.direction
             along = dot(gradient, ahead)
             if along < 0 or self.line_search is None:  # otherwise the memory leads up
-                direction, slope = ahead, along
-        return Line(self.objective, phi, direction, indices), start, slope
+                return ahead, along
+        return direction, slope
 
-    def _why_not(self, line: Line, start: float) -> str | None:
-        """Why there is no step from here."""
-        if not math.isfinite(start):
-            return self.objective.why_not_finite(start, line.phi, line.batch)
-        if start < ENDLESS:
-            return f"the loss has fallen to {start:.3g}: it seems to be unbounded below"
-        gradient = self.gradient
-        assert gradient is not None
-        finite = np.isfinite(gradient)
-        if not finite.all():
-            j = int(np.argmin(finite))
-            return f"the gradient is not finite: its entry {j} is {gradient[j]}"
-        if not gradient.any():
-            return "the gradient is 0: a critical point"
-        return None
+    def _failure(self, message: str, *, unbounded: bool = False) -> LineSearchResult:
+        return replace(_failure(self.fun, message), unbounded=unbounded)
 
     def _search(self, line: Line, start: float, slope: float) -> LineSearchResult:
-        name, options = self.line_search, self._options
+        name, options = self.line_search, self.options
         if name is None:
             return self._fixed(line, start)
         if name in INTERVAL:
@@ -214,8 +186,9 @@ class GradientDescent:
         if not math.isfinite(fun):
             what = "the objective seems to be unbounded below" if fun < start else "too long"
             message += f" makes the loss {fun}: {what}"
+        interval = np.array([[0.0, self.lr]])
         return LineSearchResult(
-            self.lr, fun, math.isfinite(fun), message, 1, 0, 0, np.array([[0.0, self.lr]])
+            self.lr, fun, math.isfinite(fun), message, 1, 0, 0, interval, fun == -math.inf
         )
 
     def _within(
@@ -225,18 +198,12 @@ class GradientDescent:
         around = linesearch.bracket(line, self._last)
         self.nfev += around.nfev
         if not around.success:
-            return _failure(start, around.message)
+            return replace(_failure(start, around.message), unbounded=around.unbounded)
         low, high = around.brackets[-1]
-        found = search(line, low, high, **{"tol": 1e-8 * high, **self._options})
+        found = search(line, low, high, **{"tol": 1e-8 * high, **self.options})
         if found.fun >= around.fun:  # where there are several minima it may end in another
             return replace(found, x=around.x, fun=around.fun, success=True)
         return found
-
-    def __repr__(self) -> str:
-        return (
-            f"GradientDescent({self.objective!r}, line_search={self.line_search!r}, "
-            f"lr={self.lr:g}, momentum={self.momentum:g})"
-        )
 
 
 def _failure(start: float, message: str) -> LineSearchResult:

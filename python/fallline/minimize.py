@@ -20,6 +20,7 @@ from .minibatch import as_count
 from .objectives import Objective
 from .optimizer import Optimizer
 from .rules import Adam
+from .second_order import Method
 
 __all__ = ["minimize"]
 
@@ -27,12 +28,13 @@ PathLike: TypeAlias = str | os.PathLike[str]
 Every: TypeAlias = int | Literal["epoch"]
 
 EPOCHS = 100  # where nothing says when to end
+STEPS = 1000  # of a method that ends by itself where it finds nothing lower
 
 
 def minimize(
     objective: Objective,
     x0: npt.ArrayLike | None = None,
-    optimizer: type[Optimizer] | Optimizer = Adam,
+    optimizer: type[Optimizer | Method] | Optimizer | Method = Adam,
     lr: LearningRate | None = None,
     batch_size: int | None = None,
     epochs: int | None = None,
@@ -47,6 +49,7 @@ def minimize(
     max_norm: float | None = None,
     averaging: Averaging | None = None,
     svrg: bool | int = False,
+    escape_saddles: bool = False,
     trajectory: bool | int = False,
     callback: Callable[[Result], bool | None] | None = None,
     callback_every: Every = "epoch",
@@ -75,12 +78,16 @@ def minimize(
         One of :func:`fallline.optimizers`, which takes `lr` and further hyperparameters by their
         names (``betas=(0.8, 0.99)``); or an optimizer over a single array of n_params, of the
         objective's dtype, which is then what is updated (and where it starts, without `x0`).
+        Or a method that evaluates the objective itself, as :class:`GradientDescent`: its class, an
+        instance without an objective, of which a copy is used, or one with this objective, which
+        goes on. Those that compare losses take no `batch_size`.
     lr : float or callable, optional
         Learning rate, or a schedule; the optimizer's own default without.
     batch_size : int, optional
         Samples a step, at least 1.
     epochs, steps : int, optional
-        When to end; 100 epochs where neither they nor `time_limit` say.
+        When to end; 100 epochs where neither they nor `time_limit` say (1,000 steps of a method
+        that takes no batches).
     seed : int
         Of the batches, and of the start without `x0`.
     time_limit : float, optional
@@ -88,7 +95,9 @@ def minimize(
     gtol : float, optional
         End where the norm of the gradient is at most this: the gradient over all samples, formed
         at each step without `batch_size`, and else after each epoch. It is that which the step
-        uses: taken ahead by NesterovMomentum, and at y by the schedule-free optimizers.
+        uses: taken ahead by NesterovMomentum, and at y by the schedule-free optimizers. Methods
+        that take no batches have ε^(1/2) of the dtype where neither it nor `ftol` is given, 1.5e-8
+        in float64.
     ftol : float, optional
         End where the loss has changed by at most this share of the greater: from step to step
         without `batch_size`, else from epoch to epoch.
@@ -104,6 +113,10 @@ def minimize(
     svrg : bool or int
         Variance-reduced gradients (Johnson & Zhang 2013) with a snapshot every so many steps;
         ``True``: every second epoch.
+    escape_saddles : bool
+        Where the gradient is at most `gtol` (by default ε^(1/3), 6e-6 in float64) and a curvature
+        is negative, go on down along it (:func:`~fallline.curvature.escape_direction`), without
+        counting that as a step. Not with `batch_size`.
     trajectory : bool or int
         Keep the parameters before the first step and after each, or after every so many.
     callback : callable, optional
@@ -140,7 +153,14 @@ def minimize(
 
         A loss, gradient or parameter that is not finite, or a loss above 10⁸ times that of a batch
         at the start (and 10⁸), ends the fit without success; ``x`` is then the point before the
-        last step. Ctrl-C ends it after the step under way, a second one at once.
+        last step. Ctrl-C ends it after the step under way, a second one at once. A loss that falls
+        below -10⁸ times the first and then out of range, or below -10¹⁰⁰, is reported as unbounded.
+        A method that finds nothing lower says why, and ends without success, but where `gtol` is
+        its default and only rounding stands against another step.
+
+        Of methods also ``nfev``, ``njev`` and ``nhev``: losses, gradients and products with the
+        Hessian (or Jacobian); their ``history_lr`` is the length of each step. With
+        `escape_saddles` also ``escapes``, the steps after which a saddle was left.
 
     Raises
     ------
@@ -150,6 +170,11 @@ def minimize(
     ImportError
         safetensors is missing for a checkpoint (extra ``checkpoint``), or rich for
         ``progress=True`` (extra ``cli``).
+
+    Warns
+    -----
+    SaddleWarning
+        `gtol` was met at a saddle; the message says so too.
 
     Examples
     --------
@@ -162,6 +187,9 @@ def minimize(
     >>> res = fl.minimize(f, optimizer=fl.SGD, lr=0.1, momentum=0.5, gtol=1e-6)
     >>> res.success, res.nit
     (True, 47)
+    >>> res = fl.minimize(f, optimizer=fl.GradientDescent(line_search="backtracking"))
+    >>> res.x.round(3), res.success
+    (array([1., 2., 3., 4.]), True)
 
     References
     ----------
@@ -175,15 +203,24 @@ def minimize(
     seed = as_count("seed", seed, 0)
     batches = arguments.as_batches(objective, batch_size, seed, drop_last)
     per_epoch = 1 if batches is None else batches.steps_per_epoch
-    if isinstance(optimizer, Optimizer):
+    if isinstance(optimizer, Method):
+        optimizer = arguments.own_method(
+            objective, optimizer, x0, seed, {"lr": lr, **hyperparameters}
+        )
+        phi = optimizer.x
+    elif isinstance(optimizer, Optimizer):
         given = {"x0": x0, "lr": lr, **hyperparameters}
         phi = arguments.owned_array(objective, optimizer, given)
     else:
         phi = arguments.as_start(objective, x0, seed)
         if lr is not None:
             hyperparameters["lr"] = as_schedule(lr, lr_unit, per_epoch)
-        optimizer = arguments.make_optimizer(optimizer, phi, hyperparameters)
-    if any(group["maximize"] for group in optimizer.param_groups):
+        optimizer = arguments.make_optimizer(optimizer, objective, phi, seed, hyperparameters)
+    method = None
+    if isinstance(optimizer, Method):
+        method, phi = optimizer, optimizer.x
+        arguments.refuse_for(method, batch_size, {"max_norm": max_norm, "svrg": svrg})
+    elif any(group["maximize"] for group in optimizer.param_groups):
         raise ValueError("maximize=True in minimize; negate the objective instead")
     plan = Plan(
         objective,
@@ -198,6 +235,7 @@ def minimize(
         max_norm=arguments.optional_number("max_norm", max_norm, positive=True),
         average=arguments.as_average(averaging, optimizer, objective.n_params, per_epoch),
         svrg=arguments.as_reduction(svrg, objective, batches),
+        escape_saddles=arguments.as_escape(escape_saddles, batches),
         callback=arguments.optional_callable("callback", callback),
         callback_every=arguments.as_every("callback_every", callback_every, per_epoch),
         checkpoint=checkpoint,
@@ -206,7 +244,8 @@ def minimize(
         final_loss=bool(final_loss),
     )
     if epochs is None and steps is None and time_limit is None:
-        plan.epochs = EPOCHS
+        plan.epochs = EPOCHS if method is None or method.stochastic else STEPS
+    arguments.fill_tolerances(plan)
     if every := arguments.switch_or_count("trajectory", trajectory, 1):
         plan.trajectory = Trajectory(phi, every, plan.last_step)
     plan.settings = saving.settings_of(plan, seed, averaging)
@@ -214,7 +253,7 @@ def minimize(
         saving.check_writable(checkpoint, optimizer)
     source = arguments.as_source(resume, checkpoint)
     if source is None:
-        plan.ceiling = arguments.as_ceiling(objective, phi, batches)
+        plan.ceiling = arguments.as_ceiling(objective, phi, batches, method)
         if hasattr(optimizer, "train"):
             optimizer.train()
     return Run(plan, source).go()

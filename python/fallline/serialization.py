@@ -14,6 +14,7 @@ import numpy as np
 from . import checkpoint, schedules
 from ._extras import require
 from ._types import Array
+from .second_order._method import Method
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer
@@ -23,10 +24,11 @@ __all__ = ["load", "save"]
 FORMAT = "fallline-optimizer"
 
 
-def save(path: str | os.PathLike[str], optimizer: Optimizer) -> None:
+def save(path: str | os.PathLike[str], optimizer: Optimizer | Method) -> None:
     """Write an optimizer's state, hyperparameters and schedules to a safetensors file.
 
-    Parameters are not part of it: they are the caller's arrays. The file is written under another
+    Parameters are not part of it: they are the caller's arrays; but those of methods such as
+    :class:`~fallline.Newton` are, as they are the method's own. The file is written under another
     name, flushed to the disk and renamed, so that a crash leaves either the old file or the new.
 
     Parameters
@@ -34,7 +36,7 @@ def save(path: str | os.PathLike[str], optimizer: Optimizer) -> None:
     path
         File to write; replaced if it exists.
     optimizer
-        Any of :func:`fallline.optimizers`.
+        Any of :func:`fallline.optimizers`, or a method with an objective.
 
     Raises
     ------
@@ -62,7 +64,7 @@ def save(path: str | os.PathLike[str], optimizer: Optimizer) -> None:
         write(path, *pack(optimizer))
 
 
-def load(path: str | os.PathLike[str], optimizer: Optimizer) -> None:
+def load(path: str | os.PathLike[str], optimizer: Optimizer | Method) -> None:
     """Read what :func:`save` wrote into an optimizer over parameters of the same shapes.
 
     Everything is checked before anything is replaced: after an error the optimizer is as it was.
@@ -88,8 +90,10 @@ def load(path: str | os.PathLike[str], optimizer: Optimizer) -> None:
     optimizer.load_state_dict(unpack(os.fspath(path), arrays, config, optimizer))
 
 
-def pack(optimizer: Optimizer) -> tuple[dict[str, Array], dict[str, Any]]:
+def pack(optimizer: Optimizer | Method) -> tuple[dict[str, Array], dict[str, Any]]:
     """An optimizer's state as named arrays (the live ones), and the rest as JSON can hold it."""
+    if isinstance(optimizer, Method):
+        return _pack_method(optimizer)
     whole = checkpoint.state_dict(optimizer, copy=False)
     arrays: dict[str, Array] = {}
     scalars: dict[str, dict[str, Any]] = {}
@@ -138,19 +142,64 @@ def read(
     return arrays, config
 
 
-def _group_config(group: dict[str, Any]) -> dict[str, Any]:
-    lr = group["lr"]
+def _pack_method(method: Method) -> tuple[dict[str, Array], dict[str, Any]]:
+    arrays: dict[str, Array] = {}
+    whole = method.state_dict()
+    given = {name: _lr_config(value) for name, value in whole["hyperparameters"].items()}
+    return arrays, {
+        "format": FORMAT,
+        "method": whole["method"],
+        "param_groups": [given],
+        "state": _without_arrays("", whole["state"], arrays),
+    }
+
+
+def _without_arrays(name: str, value: Any, arrays: dict[str, Array]) -> Any:
+    """`value` with its arrays moved to `arrays`, and left as a mention of their names."""
+    if isinstance(value, np.ndarray):
+        arrays[name] = value
+        return {"array": name}
+    if isinstance(value, dict):
+        return {"dict": {k: _without_arrays(f"{name}.{k}", v, arrays) for k, v in value.items()}}
+    if isinstance(value, (list, tuple)):
+        return [_without_arrays(f"{name}.{i}", v, arrays) for i, v in enumerate(value)]
+    return value
+
+
+def _with_arrays(value: Any, arrays: Mapping[str, Array]) -> Any:
+    """What :func:`_without_arrays` was given."""
+    if isinstance(value, list):
+        return [_with_arrays(v, arrays) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if "array" in value:
+        return arrays[value["array"]]
+    return {k: _with_arrays(v, arrays) for k, v in value["dict"].items()}
+
+
+def _lr_config(lr: Any) -> Any:
     if isinstance(lr, (schedules.Schedule, schedules.ReduceOnPlateau)):
-        lr = {"schedule": schedules.to_config(lr)}
-    elif callable(lr):
-        lr = {"callable": getattr(lr, "__qualname__", type(lr).__qualname__)}
-    return {**group, "lr": lr}
+        return {"schedule": schedules.to_config(lr)}
+    if callable(lr):
+        return {"callable": getattr(lr, "__qualname__", type(lr).__qualname__)}
+    return lr
+
+
+def _group_config(group: dict[str, Any]) -> dict[str, Any]:
+    return {**group, "lr": _lr_config(group["lr"])}
 
 
 def unpack(
-    path: str, arrays: Mapping[str, Any], config: dict[str, Any], optimizer: Optimizer
+    path: str, arrays: Mapping[str, Any], config: dict[str, Any], optimizer: Optimizer | Method
 ) -> dict[str, Any]:
     """The state dict that a file's contents stand for."""
+    if isinstance(optimizer, Method):
+        if "method" not in config:
+            raise ValueError(f"{path!r} is of an optimizer; expected {type(optimizer).__name__}")
+        given = dict(config["param_groups"][0])
+        if isinstance(given.get("lr"), dict):
+            given["lr"] = _schedule(path, given["lr"], getattr(optimizer, "lr", None))
+        return {**config, "hyperparameters": given, "state": _with_arrays(config["state"], arrays)}
     try:
         state = {int(index): dict(own) for index, own in config["state"].items()}
         for name, array in arrays.items():

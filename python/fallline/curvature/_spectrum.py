@@ -10,7 +10,7 @@ from .._extras import require
 from .._types import Array
 from ..objectives.base import Objective
 
-__all__ = ["DENSE", "Spectrum", "spectrum"]
+__all__ = ["DENSE", "Spectrum", "ritz", "spectrum"]
 
 DENSE = 500  # parameters up to which the Hessian is formed: n products and O(n³), a second or so
 
@@ -86,3 +86,31 @@ def _lanczos(objective: Objective, phi: Array, batch: Array | None, k: int, whic
     vectors = np.concatenate([v for _, v in found], axis=1)
     order = np.argsort(values, kind="stable")
     return Spectrum(values[order], vectors[:, order], False)
+
+
+def ritz(objective: Objective, phi: Array, batch: Array | None, steps: int) -> Array:
+    """Ritz values of a few Lanczos iterations, which lie between the Hessian's ends.
+
+    From a random start, with every vector orthogonalized against all before it (twice, which is
+    enough: Parlett 1998, section 6.9). With as many steps as parameters they are the eigenvalues.
+    """
+    n, dtype = objective.n_params, objective.dtype
+    v = np.random.default_rng(0).normal(size=n)
+    basis: list[Array] = []
+    diagonal, beside = [], []
+    noise = float(np.finfo(dtype).eps)
+    for _ in range(min(steps, n)):
+        basis.append(v / np.linalg.norm(v))
+        with np.errstate(all="ignore"):
+            v = objective.hvp(phi, basis[-1].astype(dtype), batch).astype(np.float64)
+        if not np.isfinite(v).all():
+            raise FloatingPointError("a product with the Hessian is not finite")
+        diagonal.append(float(v @ basis[-1]))
+        size = float(np.linalg.norm(v))
+        for q in basis * 2:
+            v -= (q @ v) * q
+        beside.append(float(np.linalg.norm(v)))
+        if beside[-1] <= n * noise * size:  # an invariant space
+            break
+    T = np.diag(diagonal) + np.diag(beside[:-1], 1) + np.diag(beside[:-1], -1)
+    return np.linalg.eigvalsh(T)

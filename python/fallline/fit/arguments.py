@@ -17,24 +17,30 @@ from ..minibatch import Minibatches, as_count
 from ..objectives import Objective
 from ..objectives._data import as_vector
 from ..optimizer import Optimizer
+from ..second_order import Method
 from .averaging import EMA, SWA, Average, Averaging
+from .plan import Plan
 from .svrg import VarianceReduction
 
 __all__ = [
     "as_average",
     "as_batches",
     "as_ceiling",
+    "as_escape",
     "as_every",
     "as_reduction",
     "as_source",
     "as_start",
+    "fill_tolerances",
     "hyperparameters_of",
     "is_rule",
     "make_optimizer",
     "optional_callable",
     "optional_count",
     "optional_number",
+    "own_method",
     "owned_array",
+    "refuse_for",
     "switch_or_count",
 ]
 
@@ -109,29 +115,70 @@ def as_start(objective: Objective, x0: Any, seed: int) -> Array:
 
 
 def is_rule(cls: Any) -> bool:
-    """Whether it is an optimizer's class."""
-    return isinstance(cls, type) and issubclass(cls, Optimizer) and cls is not Optimizer
+    """Whether it is an optimizer's class, or a method's."""
+    bases = (Optimizer, Method)
+    return isinstance(cls, type) and issubclass(cls, bases) and cls not in bases
 
 
 @cache
 def hyperparameters_of(cls: Any) -> list[str]:
     """Names of what an optimizer takes beside parameters."""
-    return [name for name in inspect.signature(cls).parameters if name != "params"]
+    own = ("params", "objective", "x0", "seed")
+    return [name for name in inspect.signature(cls).parameters if name not in own]
 
 
-def make_optimizer(cls: Any, phi: Array, hyperparameters: Mapping[str, Any]) -> Optimizer:
+def make_optimizer(
+    cls: Any, objective: Objective, phi: Array, seed: int, hyperparameters: Mapping[str, Any]
+) -> Optimizer | Method:
     """An optimizer of this class over the parameters."""
     if not is_rule(cls):
-        raise TypeError(f"optimizer must be one of fallline.optimizers(), not {cls!r}")
+        raise TypeError(
+            f"optimizer must be one of fallline.optimizers() or a method as GradientDescent, "
+            f"not {cls!r}"
+        )
     known = hyperparameters_of(cls)
     for name in hyperparameters:
-        if name not in known:
+        if name not in known and "options" not in known:
             raise TypeError(
                 f"{name!r} is neither an argument of minimize nor a hyperparameter of "
                 f"{cls.__name__}, which has {', '.join(known)}"
             )
+    if issubclass(cls, Method):
+        method: Method = cls(objective, phi, seed=seed, **hyperparameters)
+        return method
     optimizer: Optimizer = cls(phi, **hyperparameters)
     return optimizer
+
+
+def own_method(
+    objective: Objective, method: Method, x0: Any, seed: int, given: Mapping[str, Any]
+) -> Method:
+    """A copy of a method's description on the objective; one that has it already goes on."""
+    name = type(method).__name__
+    for argument, value in given.items():
+        if value is not None:
+            raise ValueError(f"{argument}={value!r} with an instance of {name}, which has its own")
+    if not method.bound:
+        bound: Method = method._bound_to(objective, as_start(objective, x0, seed))
+        return bound
+    if method.objective is not objective:
+        raise ValueError(f"the {name} steps on another objective, {method.objective!r}")
+    if x0 is not None:
+        method._place(as_start(objective, x0, seed))
+    return method
+
+
+def refuse_for(method: Method, batch_size: Any, given: Mapping[str, Any]) -> None:
+    """Raise what goes with steps on plain gradients alone, and batches where none are taken."""
+    name = type(method).__name__
+    if batch_size is not None and not method.stochastic:
+        raise ValueError(
+            f"{name} takes its steps on all samples: it compares losses from step to step. Leave "
+            "out batch_size"
+        )
+    for argument, value in given.items():
+        if value is not None and value is not False:
+            raise ValueError(f"{argument}={value!r} with {name}, which has gradients of its own")
 
 
 def owned_array(objective: Objective, optimizer: Optimizer, given: Mapping[str, Any]) -> Array:
@@ -151,25 +198,57 @@ def owned_array(objective: Objective, optimizer: Optimizer, given: Mapping[str, 
     return phi
 
 
-def as_ceiling(objective: Objective, phi: Array, batches: Minibatches | None) -> float:
+def as_ceiling(
+    objective: Objective,
+    phi: Array,
+    batches: Minibatches | None,
+    method: Method | None = None,
+) -> float:
     """The loss above which a fit has diverged; at the start it must be finite.
 
-    A fit on minibatches looks at one there: all samples may cost as much as the fit.
+    A fit on minibatches looks at one there: all samples may cost as much as the fit. A method that
+    looks at all of them keeps what it has seen.
     """
     batch = None
     if batches is not None:
         batch = np.arange(min(batches.batch_size, batches.n_samples), dtype=np.int64)
-    loss = objective._evaluate(phi, batch, None)
+    if method is not None and batches is None:
+        loss = method._look(None)[0]
+    else:
+        loss = objective._evaluate(phi, batch, None)
     if not math.isfinite(loss):
         raise ValueError(f"cannot start at x0: {objective.why_not_finite(loss, phi, batch)}")
     return EXPLODED * max(1.0, abs(loss))
+
+
+def fill_tolerances(plan: Plan) -> None:
+    """Where a gradient counts as 0, for those that need to know."""
+    method = plan.optimizer
+    eps = float(np.finfo(plan.objective.dtype).eps)
+    plan.gtol_asked = plan.gtol is not None
+    if plan.gtol is None and plan.escape_saddles:
+        plan.gtol = eps ** (1 / 3)  # as critical_point has it
+    elif plan.gtol is None and isinstance(method, Method) and not method.stochastic:
+        plan.gtol = 0.0 if plan.ftol is not None else eps ** (1 / 2)
+
+
+def as_escape(escape_saddles: Any, batches: Minibatches | None) -> bool:
+    """Whether saddles are left by their curvature."""
+    if not isinstance(escape_saddles, (bool, np.bool_)):
+        raise TypeError(f"escape_saddles must be True or False, not {escape_saddles!r}")
+    if escape_saddles and batches is not None:
+        raise ValueError(
+            "escape_saddles=True with a batch_size: a batch's gradient does not tell a saddle, and "
+            "its noise leaves one by itself"
+        )
+    return bool(escape_saddles)
 
 
 # ---- what goes beyond plain steps --------------------------------------------------------------
 
 
 def as_average(
-    averaging: Averaging | None, optimizer: Optimizer, n_params: int, steps_per_epoch: int
+    averaging: Averaging | None, optimizer: Optimizer | Method, n_params: int, steps_per_epoch: int
 ) -> Average | None:
     """What averages the iterates."""
     if averaging is None:

@@ -10,16 +10,30 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .._types import Array
+from ..backends import choose
 from ..kernel import Kernel
 from ..minibatch import Span
 from ..objectives import Objective
 from ..optimizer import Optimizer
+from ..second_order import Method
+from ..second_order._method import ENDLESS
 from ..threads import get_num_threads
 from .coefficients import coefficient_table
 from .rates import rates
 from .result import Status
 
-__all__ = ["Done", "Engine", "GeneralEngine", "Halt", "Job", "Watch", "engine_for"]
+__all__ = [
+    "Done",
+    "Engine",
+    "GeneralEngine",
+    "Halt",
+    "Job",
+    "MethodEngine",
+    "NativeEngine",
+    "Watch",
+    "engine_for",
+    "norm_of",
+]
 
 Observe = Callable[[Array], None]
 Evaluate = Callable[[Array, "Array | None", Array], float]
@@ -32,6 +46,16 @@ class Watch(NamedTuple):
     gtol: float = math.nan  # the gradient's norm is at most this
     ftol: float = math.nan  # the loss has changed by at most this share since the step before
 
+    def halts(self, loss: float, norm: float, previous: float) -> Status | None:
+        """Why to halt here, if it is time to."""
+        if not (ENDLESS <= loss <= self.ceiling and norm < math.inf):
+            return Status.DIVERGED
+        if norm <= self.gtol:
+            return Status.GRADIENT
+        if abs(previous - loss) <= self.ftol * max(abs(previous), abs(loss)):
+            return Status.LOSS_CHANGE
+        return None
+
 
 class Halt(NamedTuple):
     """What was met before a step, which was then not taken."""
@@ -40,6 +64,8 @@ class Halt(NamedTuple):
     loss: float
     grad_norm: float
     batch: Array | None
+    message: str = ""
+    settled: bool = False  # only rounding stands against another
 
 
 class Done(NamedTuple):
@@ -49,12 +75,20 @@ class Done(NamedTuple):
     halt: Halt | None
 
 
+class Record(NamedTuple):
+    """What becomes of each step of a span."""
+
+    losses: Array
+    norms: Array
+    lrs: Array  # filled with the optimizer's
+
+
 @dataclass
 class Job:
     """What an engine is to do."""
 
     objective: Objective
-    optimizer: Optimizer
+    optimizer: Any  # an Optimizer or a Method
     phi: Array  # the optimizer's only parameter
     watch: Watch
     max_norm: float | None = None
@@ -68,18 +102,18 @@ class Engine(Protocol):
     last: Array
     """The parameters before the last step: where loss and gradient were last found finite."""
 
-    def run(
-        self, span: Span | None, count: int, previous: float, losses: Array, norms: Array
-    ) -> Done:
+    def run(self, span: Span | None, count: int, previous: float, record: Record) -> Done:
         """Take a step on each batch of the span; without one, `count` on all samples.
 
-        `previous` is the loss of the step before, NaN without one. The losses and gradient norms
-        of the steps taken are written.
+        `previous` is the loss of the step before, NaN without one. Losses and gradient norms of
+        the steps taken are written to the record, and lengths that the method finds itself.
         """
 
 
 def engine_for(job: Job) -> Engine:
     """The fastest engine that can do it."""
+    if isinstance(job.optimizer, Method):
+        return MethodEngine(job)
     return NativeEngine(job) if NativeEngine.can(job) else GeneralEngine(job)
 
 
@@ -95,24 +129,19 @@ class GeneralEngine:
             self._evaluate = _ahead(job.optimizer, self._evaluate)
         self.last = job.phi.copy()
 
-    def run(
-        self, span: Span | None, count: int, previous: float, losses: Array, norms: Array
-    ) -> Done:
+    def run(self, span: Span | None, count: int, previous: float, record: Record) -> Done:
         """See :class:`Engine`."""
         job = self._job
         phi, gradient, last, observers = job.phi, self._gradient, self.last, job.observers
         evaluate, norm_of_gradient, step = self._evaluate, self._norm, job.optimizer.step
-        (ceiling, gtol, ftol), max_norm = job.watch, job.max_norm
+        watch, max_norm = job.watch, job.max_norm
+        losses, norms, _ = record
         threads = get_num_threads()
         for i, batch in enumerate(_batches(span, count)):
             loss = evaluate(phi, batch, gradient)
             norm = norm_of_gradient(threads)
-            if not (-math.inf < loss <= ceiling and norm < math.inf):
-                return Done(i, Halt(Status.DIVERGED, loss, norm, batch))
-            if norm <= gtol:
-                return Done(i, Halt(Status.GRADIENT, loss, norm, batch))
-            if abs(previous - loss) <= ftol * max(abs(previous), abs(loss)):
-                return Done(i, Halt(Status.LOSS_CHANGE, loss, norm, batch))
+            if (status := watch.halts(loss, norm, previous)) is not None:
+                return Done(i, Halt(status, loss, norm, batch))
             previous = losses[i] = loss
             norms[i] = norm
             last[:] = phi
@@ -149,9 +178,7 @@ class NativeEngine:
         self._kernel: Kernel | None = None
         self.last = job.phi.copy()
 
-    def run(
-        self, span: Span | None, count: int, previous: float, losses: Array, norms: Array
-    ) -> Done:
+    def run(self, span: Span | None, count: int, previous: float, record: Record) -> Done:
         """See :class:`Engine`."""
         job, optimizer = self._job, self._job.optimizer
         trainer = self._trainer()
@@ -168,8 +195,8 @@ class NativeEngine:
             table,
             math.inf if job.max_norm is None else job.max_norm,
             (*job.watch, previous),
-            losses,
-            norms,
+            record.losses,
+            record.norms,
             get_num_threads(),
             optimizer._progress,
             states,
@@ -196,6 +223,35 @@ class NativeEngine:
         return self._trainer_of_kernel
 
 
+class MethodEngine:
+    """Methods that evaluate the objective themselves: look, move."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.last = job.phi.copy()
+
+    def run(self, span: Span | None, count: int, previous: float, record: Record) -> Done:
+        """See :class:`Engine`."""
+        job, method = self._job, self._job.optimizer
+        for i, batch in enumerate(_batches(span, count)):
+            loss, norm = method._look(batch)
+            if (status := job.watch.halts(loss, norm, previous)) is not None:
+                return Done(i, Halt(status, loss, norm, batch))
+            record.losses[i], record.norms[i] = loss, norm
+            self.last[:] = method.x
+            moved = method._move(batch)
+            if not moved.success:
+                status = Status.UNBOUNDED if moved.unbounded else Status.NO_DECREASE
+                settled = getattr(moved, "settled", False)
+                return Done(i, Halt(status, loss, norm, batch, moved.message, settled))
+            if method.x is not job.phi:
+                job.phi[:] = method.x
+            previous, record.lrs[i] = loss, moved.alpha
+            for observe in job.observers:
+                observe(job.phi)
+        return Done(count, None)
+
+
 def _batches(span: Span | None, count: int) -> Sequence[Array | None]:
     if span is None:
         return [None] * count
@@ -213,9 +269,10 @@ def _ahead(optimizer: Any, evaluate: Evaluate) -> Evaluate:
     return evaluate_ahead
 
 
-def norm_of(optimizer: Optimizer, gradient: Array) -> Callable[[int], float]:
+def norm_of(optimizer: Optimizer | Method, gradient: Array) -> Callable[[int], float]:
     """The norm of what an array holds when called, by the optimizer's backend and as it does."""
-    binding = optimizer._backend.bind([gradient], [()], [0])
+    backend = choose(None) if isinstance(optimizer, Method) else optimizer._backend
+    binding = backend.bind([gradient], [()], [0])
     binding.bind([gradient])
     sum_squares, sqrt = binding.sum_squares, math.sqrt
 

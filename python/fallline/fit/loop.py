@@ -12,14 +12,16 @@ import numpy as np
 
 from .._interrupts import noticed
 from .._types import Array
+from ..second_order import Method
 from ..threads import get_num_threads
 from . import saving
-from .engine import Done, Engine, Halt, Job, engine_for, norm_of
+from .engine import Done, Engine, Halt, Job, Record, engine_for, norm_of
 from .history import Epochs, History
 from .plan import Plan
 from .progress import Bar
-from .rates import listening, rates
+from .rates import listening, lr_of, rates, steps_taken
 from .result import Result, Status, Stop
+from .saddles import Saddles
 from .stopping import Rules
 
 __all__ = ["Run"]
@@ -42,6 +44,7 @@ class Run:
         self.plan = plan
         self.history = History()
         self.nit = 0
+        self.saddles = Saddles(plan)
         previous = None if source is None else self._restore(source)
         self.rules = Rules(plan)
         self.engine: Engine = engine_for(
@@ -67,7 +70,7 @@ class Run:
     def _due(self) -> list[Event]:
         plan, epoch = self.plan, self.plan.steps_per_epoch
         events = [
-            (next(listening(plan.optimizer.param_groups[0]["lr"]), None), epoch, self._tell),
+            (next(listening(lr_of(plan.optimizer)), None), epoch, self._tell),
             (plan.batches and plan.ftol, epoch, self._check_losses),
             (plan.batches and plan.gtol, epoch, self._check_gradient),
             (plan.callback, plan.callback_every, self._call_back),
@@ -117,20 +120,20 @@ class Run:
         plan = self.plan
         span = None if plan.batches is None else plan.batches.take(most)
         count = most if span is None else len(span)
-        losses, norms = np.empty(count), np.empty(count)
-        lrs = np.broadcast_to(rates(plan.optimizer, count), count)
+        lrs = np.array(np.broadcast_to(rates(plan.optimizer, count), count))
+        record = Record(np.empty(count), np.empty(count), lrs)
         previous = float(self.history.loss.array[-1]) if self.nit else math.nan
-        taken = plan.optimizer._progress[0][0]
+        taken = steps_taken(plan.optimizer)
         done = Done(0, None)
         try:
-            done = self.engine.run(span, count, previous, losses, norms)
+            done = self.engine.run(span, count, previous, record)
         except KeyboardInterrupt:  # a second Ctrl-C, in the midst of a step
-            done = Done(plan.optimizer._progress[0][0] - taken, None)
+            done = Done(steps_taken(plan.optimizer) - taken, None)
             raise
         finally:
             n = done.steps
             self.nit += n
-            self.history.extend(losses[:n], lrs[:n], norms[:n])
+            self.history.extend(record.losses[:n], record.lrs[:n], record.norms[:n])
         return count, done.halt
 
     def _until(self, event: Event) -> int:
@@ -154,7 +157,7 @@ class Run:
         return losses
 
     def _tell(self) -> None:
-        for schedule in listening(self.plan.optimizer.param_groups[0]["lr"]):
+        for schedule in listening(lr_of(self.plan.optimizer)):
             schedule.update(self._last_epochs(1)[0])
 
     def _check_losses(self) -> Stop | None:
@@ -191,6 +194,7 @@ class Run:
         assert self.plan.checkpoint is not None
         arrays, numbers = saving.state_of(self.plan)
         numbers["steps"] = self.nit
+        numbers["escapes"] = self.saddles.escapes
         arrays["previous"] = self.engine.last
         saving.write(self.plan.checkpoint, self.plan, arrays | self.history.arrays(), numbers)
 
@@ -198,13 +202,22 @@ class Run:
         """Take everything over from a file; the parameters before its last step."""
         arrays, numbers = saving.read(source, self.plan)
         self.nit = numbers["steps"]
+        self.saddles.escapes = [tuple(escape) for escape in numbers["escapes"]]
         self.history.extend(*(arrays[name] for name in self.history.arrays()))
         return arrays["previous"]
 
     # ---- the end -------------------------------------------------------------------------------
 
-    def _halted(self, halt: Halt) -> Stop:
-        stop = self.rules.diverged(halt, self.nit) if halt.status == Status.DIVERGED else None
+    def _halted(self, halt: Halt) -> Stop | None:
+        """Why it ends; None where it has left a saddle and goes on."""
+        if halt.status == Status.GRADIENT and self.saddles.leave(halt.loss, self.nit):
+            return None
+        special = {
+            Status.DIVERGED: self.rules.diverged,
+            Status.NO_DECREASE: self.rules.stuck,
+            Status.UNBOUNDED: self.rules.unbounded,
+        }
+        stop = special[halt.status](halt, self.nit) if halt.status in special else None
         stop = stop or self.rules.flat(halt.grad_norm, self.nit)
         stop = stop or self.rules.settled(float(self.history.loss.array[-1]), halt.loss, self.nit)
         assert stop is not None
@@ -212,12 +225,14 @@ class Run:
 
     def _finish(self, stop: Stop) -> Result:
         plan = self.plan
-        diverged = stop.status == Status.DIVERGED
-        if diverged:
+        diverged = stop.status in (Status.DIVERGED, Status.UNBOUNDED)
+        if stop.status == Status.DIVERGED or not np.isfinite(plan.phi).all():
             np.copyto(plan.phi, self.engine.last)
+            if isinstance(plan.optimizer, Method):
+                plan.optimizer._place(plan.phi)
         x, last = self._reached(diverged)
         if plan.final_loss:
-            loss = plan.objective._evaluate(x, None, self._gradient)
+            loss = self._evaluate(x)
             norm = self._norm(get_num_threads())
         else:
             loss = self._recent_loss()
@@ -225,6 +240,7 @@ class Run:
         if not (math.isfinite(loss) and math.isfinite(norm)) and not diverged:
             halt = Halt(Status.DIVERGED, loss, norm, None)  # at the last step
             return self._finish(self.rules.diverged(halt, self.nit))
+        stop = self.saddles.mention(stop, x, norm if plan.final_loss else math.nan)
         result = Result(
             x=x,
             fun=loss,
@@ -241,11 +257,25 @@ class Run:
         )
         if plan.final_loss:
             result["jac"] = self._gradient.copy()
+        if isinstance(plan.optimizer, Method):
+            method = plan.optimizer
+            result |= {"nfev": method.nfev, "njev": method.ngev, "nhev": method.nhev}
+        if plan.escape_saddles:
+            result["escapes"] = [step for step, _ in self.saddles.escapes]
         if plan.average is not None:
             result["last"] = last
         if plan.trajectory is not None:
             result["trajectory"] = plan.trajectory.array
         return result
+
+    def _evaluate(self, x: Array) -> float:
+        """Loss over all samples, and `_gradient` there; a method may know both, and counts."""
+        method = self.plan.optimizer
+        if isinstance(method, Method) and np.array_equal(method.x, x):
+            loss, _ = method._look(None)
+            self._gradient[:] = method.gradient
+            return loss
+        return self.plan.objective._evaluate(x, None, self._gradient)
 
     def _recent_loss(self) -> float:
         """Mean loss of the last steps, an epoch of them at most; at the start of none."""

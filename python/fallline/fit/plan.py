@@ -14,6 +14,7 @@ from .._types import Array
 from ..minibatch import Minibatches
 from ..objectives import Objective
 from ..optimizer import Optimizer
+from ..second_order import Method
 from .averaging import Average
 from .history import Trajectory
 from .result import Result
@@ -27,7 +28,7 @@ class Plan:
     """The checked arguments of :func:`fallline.minimize`."""
 
     objective: Objective
-    optimizer: Optimizer
+    optimizer: Optimizer | Method
     phi: Array  # the optimizer's parameter
     batches: Minibatches | None  # None: all samples at every step
     ceiling: float = math.inf  # a loss above it has diverged
@@ -35,10 +36,12 @@ class Plan:
     steps: int | None = None
     time_limit: float | None = None
     gtol: float | None = None
+    gtol_asked: bool = True  # or a default
     ftol: float | None = None
     max_norm: float | None = None
     average: Average | None = None
     svrg: VarianceReduction | None = None
+    escape_saddles: bool = False
     trajectory: Trajectory | None = None
     callback: Callable[[Result], bool | None] | None = None
     callback_every: int = 1  # steps

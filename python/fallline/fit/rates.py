@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 from .. import schedules
 from .._types import Array
 from ..optimizer import Optimizer
+from ..second_order import Method
 
-__all__ = ["as_schedule", "listening", "rates"]
+__all__ = ["as_schedule", "listening", "lr_of", "rates", "steps_taken"]
 
 
 def as_schedule(lr: Any, unit: str, steps_per_epoch: int) -> Any:
@@ -42,10 +44,22 @@ def listening(lr: Any) -> Iterator[schedules.ReduceOnPlateau]:
             yield from listening(inner)
 
 
-def rates(optimizer: Optimizer, count: int) -> Array | float:
+def lr_of(optimizer: Optimizer | Method) -> Any:
+    """Its learning rate: a number or a schedule; NaN for a method without one."""
+    if isinstance(optimizer, Method):
+        return getattr(optimizer, "lr", math.nan)
+    return optimizer.param_groups[0]["lr"]
+
+
+def steps_taken(optimizer: Optimizer | Method) -> int:
+    """Steps so far, those before an interrupt among them."""
+    return optimizer.nit if isinstance(optimizer, Method) else optimizer._progress[0][0]
+
+
+def rates(optimizer: Optimizer | Method, count: int) -> Array | float:
     """Learning rates of the coming steps."""
-    lr = optimizer.param_groups[0]["lr"]
+    lr = lr_of(optimizer)
     if not callable(lr):
         return float(lr)
-    taken = optimizer._progress[0][0]
+    taken = steps_taken(optimizer)
     return np.array([float(lr(step)) for step in range(taken, taken + count)])

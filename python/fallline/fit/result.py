@@ -21,6 +21,8 @@ class Status(IntEnum):
     CALLBACK = 5
     DIVERGED = 6
     INTERRUPTED = 7
+    NO_DECREASE = 8
+    UNBOUNDED = 9
 
 
 class Stop(NamedTuple):

@@ -14,6 +14,7 @@ from .. import serialization
 from .._extras import require
 from .._types import Array
 from ..optimizer import Optimizer
+from ..second_order import Method
 from .averaging import Averaging
 from .plan import Plan
 
@@ -22,7 +23,7 @@ __all__ = ["check_writable", "read", "settings_of", "state_of", "write"]
 FORMAT = "fallline-fit"
 
 
-def check_writable(path: str | os.PathLike[str], optimizer: Optimizer) -> None:
+def check_writable(path: str | os.PathLike[str], optimizer: Optimizer | Method) -> None:
     """Fail now where saving would fail later."""
     require("safetensors.numpy", extra="checkpoint")
     if not Path(path).parent.is_dir():
@@ -46,6 +47,7 @@ def settings_of(plan: Plan, seed: int, averaging: Averaging | None) -> dict[str,
         "seed": seed,
         "max_norm": plan.max_norm,
         "svrg": plan.svrg and plan.svrg.interval,
+        "escape_saddles": plan.escape_saddles,
         "averaging": averaging and repr(averaging),
         "trajectory": plan.trajectory and plan.trajectory.every,
     }
@@ -106,7 +108,7 @@ def _same(path: str, saved: Mapping[str, Any], given: Mapping[str, Any]) -> None
             raise ValueError(f"{path!r} is of a fit with {name}={old!r}; this one has {new!r}")
 
 
-def _own_hyperparameters(optimizer: Optimizer) -> dict[str, Any]:
+def _own_hyperparameters(optimizer: Optimizer | Method) -> dict[str, Any]:
     """As a file gives them back: tuples are lists."""
     return _hyperparameters(json.loads(json.dumps(serialization.pack(optimizer)[1])))
 

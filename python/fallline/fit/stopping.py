@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ..second_order._method import ENDLESS
 from .engine import Halt, Watch
 from .plan import Plan
 from .result import Status, Stop
@@ -88,6 +89,8 @@ class Rules:
     def diverged(self, halt: Halt, nit: int) -> Stop:
         """By what was met at the parameters as they are, before the next step."""
         objective, phi = self._plan.objective, self._plan.phi
+        if halt.loss < -self._plan.ceiling or halt.loss < ENDLESS:
+            return self.unbounded(halt, nit)
         if not math.isfinite(halt.loss):
             why = objective.why_not_finite(halt.loss, phi, halt.batch)
         elif not math.isfinite(halt.grad_norm):
@@ -95,6 +98,23 @@ class Rules:
         else:
             why = f"the loss is {halt.loss:.4g}, above {self._plan.ceiling:.4g}"
         return Stop(Status.DIVERGED, f"diverged after {_steps(nit)}: {why}. Try {HINTS}")
+
+    def unbounded(self, halt: Halt, nit: int) -> Stop:
+        """By a loss that falls without end."""
+        why = halt.message or f"the loss has fallen to {halt.loss:.4g}"
+        if "unbounded" not in why:
+            why += ": it seems to be unbounded below"
+        return Stop(Status.UNBOUNDED, f"{why}, after {_steps(nit)}")
+
+    def stuck(self, halt: Halt, nit: int) -> Stop:
+        """By a method that finds nothing lower."""
+        if halt.settled and not self._plan.gtol_asked:
+            at = f"the gradient's norm is {halt.grad_norm:.3g}, after {_steps(nit)}"
+            return Stop(Status.LOSS_CHANGE, f"{halt.message}; {at}")
+        at = f"loss {halt.loss:.9g}, gradient's norm {halt.grad_norm:.3g}"
+        return self._unmet(
+            Status.NO_DECREASE, f"no further step after {_steps(nit)} ({at}): {halt.message}"
+        )
 
     def success(self, status: Status) -> bool:
         """Whether what was asked for has been reached."""

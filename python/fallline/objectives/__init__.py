@@ -9,6 +9,7 @@ from .gabor import Gabor as Gabor
 from .linear import LinearRegression as LinearRegression
 from .logistic import LogisticRegression as LogisticRegression
 from .mlp import MLP as MLP
+from .residuals import LeastSquares as LeastSquares
 from .sample import SampleObjective as SampleObjective
 from .sample import from_sample as from_sample
 from .shallow_relu import ShallowReLU as ShallowReLU

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from .._types import Array
 from ..backends import choose
 from ._data import as_floats, as_weights, check_finite_rows
+from ._dense import Dense
 from .base import Objective, Reduction
 
 __all__ = ["Curve", "Evaluator", "Model", "Points"]
@@ -118,6 +120,20 @@ class Curve(Objective):
     def _losses(self, phi: Array, batch: Array | None) -> Array:
         x, y, _ = chosen(self.points, batch)
         return (self.model.value(phi.astype(np.float64), x) - y) ** 2
+
+    def _linearized(self, phi: Array) -> Dense:
+        """Residuals √(2sw)(f - y), and √l2 φ, with their Jacobian."""
+        x, y, weight = chosen(self.points, None)
+        with np.errstate(all="ignore"):
+            f, slopes = self.model.slope(phi.astype(np.float64), x)
+        factor = np.sqrt(2 * self._scale(None) * weight)
+        root = math.sqrt(self._penalty(None))
+        kept = np.concatenate([np.arange(self.n_params)[part] for part in self._penalized])
+        rows = root * np.eye(self.n_params)[kept] if root else np.empty((0, self.n_params))
+        return Dense(
+            np.concatenate([factor * (f - y), rows @ phi.astype(np.float64)]),
+            np.concatenate([(factor * slopes).T, rows]),
+        )
 
     def predict(self, phi: npt.ArrayLike, X: npt.ArrayLike | None = None) -> Array:
         """The curve at each input of X (its own without one)."""

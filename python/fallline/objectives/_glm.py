@@ -60,6 +60,7 @@ class GeneralizedLinearModel(Objective):
     """A linear model under the loss of its :class:`Head`; see the subclasses."""
 
     unpenalized = ("intercept",)
+    convex = True
     head: ClassVar[Head]
 
     def __init__(

@@ -54,6 +54,7 @@ class Objective:
     shapes: dict[str, tuple[int, ...]]
     reduction: Reduction
     l2: float
+    convex: bool = False  # in all parameters: without saddles
     _core: Any = None  # the same loss in C++, where there is one
 
     def __init__(

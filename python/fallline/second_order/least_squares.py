@@ -1,0 +1,318 @@
+"""Gauss-Newton and Levenberg-Marquardt: curvature from first derivatives of residuals."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import linesearch
+from .._memory import available_memory
+from .._types import Array
+from ..linesearch import Line
+from ..linesearch._line import check_count, check_number, dot
+from ..objectives.base import Objective
+from ..objectives.residuals import Linearized, is_squared, linearized
+from ._method import Method, Step
+from ._trust import ACCEPT, Spectral, Steihaug, next_radius
+
+__all__ = ["GaussNewton", "LevenbergMarquardt"]
+
+Solver: TypeAlias = Literal["auto", "svd", "cg"]
+
+DENSE = 500  # parameters up to which "auto" forms the Jacobian
+SHRINKS = 100
+FACTOR = 100.0  # of the first radius, as in MINPACK
+
+
+class _LeastSquares(Method):
+    """What both share: residuals, and who solves with their Jacobian."""
+
+    solver: Solver
+    max_cg: int | None
+
+    def _begin(self) -> None:
+        if not is_squared(self.objective):
+            raise TypeError(
+                f"{type(self).__name__} needs squared residuals: LinearRegression, MLP with "
+                f"loss='squared', Gabor, ShallowReLU, LeastSquares; not {self.objective!r}"
+            )
+
+    def _keep_solver(self, solver: Solver, max_cg: int | None) -> None:
+        if solver not in ("auto", "svd", "cg"):
+            raise ValueError(f"solver must be 'auto', 'svd' or 'cg', not {solver!r}")
+        self.solver = solver
+        self.max_cg = None if max_cg is None else check_count("max_cg", max_cg)
+
+    @property
+    def _dense(self) -> bool:
+        return self.solver == "svd" or (self.solver == "auto" and self.objective.n_params <= DENSE)
+
+    def _linear(self) -> Linearized:
+        with np.errstate(all="ignore"):
+            linear = linearized(self.objective, self.x)
+        if not np.isfinite(linear.residuals).all():
+            raise FloatingPointError("a residual is not finite")
+        return linear
+
+    def _jacobian(self, linear: Linearized) -> Array:
+        size = 8 * linear.residuals.size * self.objective.n_params
+        free = available_memory()
+        if free is not None and size > free / 2:
+            raise MemoryError(
+                f"the Jacobian of {linear.residuals.size:,} residuals by "
+                f"{self.objective.n_params:,} parameters would take {size / 1e9:,.1f} GB, and "
+                f"{free / 1e9:,.1f} GB are available; solver='cg' does not form it"
+            )
+        self.nhev += self.objective.n_params
+        with np.errstate(all="ignore"):
+            J = linear.jacobian().astype(np.float64, copy=False)
+        bad = np.argwhere(~np.isfinite(J))
+        if bad.size:
+            i, j = bad[0]
+            raise FloatingPointError(
+                f"the Jacobian is not finite: its entry [{i}, {j}] is {J[i, j]}"
+            )
+        return J
+
+    def _conjugate(self, linear: Linearized, damping: float) -> Steihaug:
+        def product(v: Array) -> Array:
+            self.nhev += 1
+            with np.errstate(all="ignore"):
+                return linear.pull(linear.push(v)) + damping * v
+
+        return Steihaug(product, linear.pull(linear.residuals), self.max_cg or len(self.x))
+
+    def _move(self, batch: Array | None) -> Step:
+        try:
+            return self._attempt(self._linear())
+        except FloatingPointError as error:
+            return self._failed(str(error))
+
+    def _attempt(self, linear: Linearized) -> Step:
+        raise NotImplementedError
+
+
+class GaussNewton(_LeastSquares):
+    r"""Gauss-Newton: least squares of the linearized residuals.
+
+    .. math::
+        L = \tfrac12 \|r(\varphi)\|^2, \qquad
+        d = \operatorname{arg\,min}_d \|J d + r\|^2 + λ \|d\|^2, \qquad
+        \varphi_{t+1} = \varphi_t + α d
+
+    Its matrix JᵀJ is the Hessian without Σ rᵢ∇²rᵢ: exact for linear residuals, where one step
+    suffices, and good where residuals are small or nearly linear. It is never indefinite, so that
+    d leads down. Of several shortest d (rank-deficient J, λ = 0) it is the one of least length.
+
+    Parameters
+    ----------
+    objective : Objective, optional
+        A sum of squares: ``LinearRegression``, ``MLP`` with ``loss="squared"``, ``Gabor``,
+        ``ShallowReLU``, ``LeastSquares``;
+        :func:`fallline.minimize` brings its own. Penalties and weights are part of r.
+    x0 : array_like, shape (n_params,), optional
+        Where to start; ``objective.initial(seed)`` by default.
+    damping : float
+        λ ≥ 0.
+    line_search : {"backtracking", "strong_wolfe", None}
+        How α is found, from 1 on; None takes 1 without a look.
+    solver : {"auto", "svd", "cg"}
+        "svd" forms J, "cg" uses products with it and its transpose; "auto" forms it up to 500
+        parameters.
+    max_cg : int, optional
+        Iterations a step at most ("cg"); as many as parameters by default.
+    seed : int
+        Of the start without `x0`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as described, or the objective no sum of squares.
+    MemoryError
+        In a step: J would take more than half of the memory that is available.
+
+    Examples
+    --------
+    >>> import numpy as np, fallline as fl
+    >>> X = np.random.default_rng(0).standard_normal((100, 3))
+    >>> f = fl.objectives.LinearRegression(X, X @ [1.0, 2.0, 3.0] + 4)
+    >>> gauss = fl.GaussNewton(f)
+    >>> gauss.step().success, gauss.x.round(6)
+    (True, array([1., 2., 3., 4.]))
+
+    References
+    ----------
+    Nocedal & Wright (2006), Numerical optimization, section 10.3, equation 10.23.
+    """
+
+    def __init__(
+        self,
+        objective: Objective | None = None,
+        x0: npt.ArrayLike | None = None,
+        *,
+        damping: float = 0.0,
+        line_search: Literal["backtracking", "strong_wolfe"] | None = "backtracking",
+        solver: Solver = "auto",
+        max_cg: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.damping = check_number("damping", damping, 0)
+        searches = (None, "backtracking", "strong_wolfe")
+        if line_search not in searches:
+            raise ValueError(f"line_search must be one of {searches}, not {line_search!r}")
+        self.line_search = line_search
+        self._keep_solver(solver, max_cg)
+        super().__init__(objective, x0, seed)
+
+    def _attempt(self, linear: Linearized) -> Step:
+        d = self._direction(linear).astype(self.x.dtype)
+        assert self.gradient is not None
+        slope = dot(self.gradient, d)
+        if not math.isfinite(slope) or not np.isfinite(d).all():
+            return self._failed("the Gauss-Newton step is not finite")
+        if self.line_search is None:
+            return self._go(self.x + d, 1.0, "a Gauss-Newton step")
+        if slope >= 0:
+            return self._failed("the Gauss-Newton direction does not lead down")
+        if self._unseen(-slope):
+            return self._by_gradient(self.x + d)
+        return self._search(self.line_search, d, slope)
+
+    def _search(self, name: str, d: Array, slope: float) -> Step:
+        line = Line(self.objective, self.x, d)
+        if name == "backtracking":
+            found = linesearch.backtracking(line, slope, f0=self.fun)
+        else:
+            found = linesearch.strong_wolfe(line, f0=self.fun, slope0=slope)
+        self.nfev += found.nfev
+        self.ngev += found.ngev
+        if found.unbounded or not found.fun < self.fun:
+            why = "no step along the direction lowers the loss" if found.success else found.message
+            return self._failed(why, unbounded=found.unbounded)
+        return self._go(line.point(found.alpha), found.alpha, found.message)
+
+    def _direction(self, linear: Linearized) -> Array:
+        if not self._dense:
+            return self._conjugate(linear, self.damping).solve(math.inf).step
+        U, s, Vt = np.linalg.svd(self._jacobian(linear), full_matrices=False)
+        # Smaller ones are what rounding has left of 0: as np.linalg.lstsq takes them.
+        kept = s > np.finfo(np.float64).eps * max(U.shape[0], Vt.shape[1]) * s.max(initial=0)
+        weights = np.zeros_like(s)
+        weights[kept] = s[kept] / (s[kept] ** 2 + self.damping)
+        return np.asarray(-Vt.T @ (weights * (U.T @ linear.residuals)))
+
+
+class LevenbergMarquardt(_LeastSquares):
+    r"""Levenberg-Marquardt: Gauss-Newton within a trust region.
+
+    .. math::
+        \min_d\; \tfrac12 \|J d + r\|^2 \;\text{ with } \|D d\| ≤ Δ
+        \quad\Longleftrightarrow\quad
+        (J^T J + λ D^2)\, d = -J^T r
+
+    for the λ ≥ 0 that makes d as long as Δ, or 0 where it is shorter (Moré 1978). D holds the
+    largest norms that J's columns have had, so that units of parameters do not matter. Δ grows and
+    shrinks as the linearization proves right or wrong, and the loss falls at every step.
+
+    Parameters
+    ----------
+    objective : Objective, optional
+        A sum of squares, as for :class:`GaussNewton`; :func:`fallline.minimize` brings its own.
+    x0 : array_like, shape (n_params,), optional
+        Where to start; ``objective.initial(seed)`` by default.
+    radius : float, optional
+        Δ at first; 100 ‖D φ₀‖, or 100 where that is 0, by default.
+    scaled : bool
+        Whether D is as above; the identity otherwise, and with "cg".
+    solver : {"auto", "svd", "cg"}
+        "svd" forms J, "cg" takes truncated conjugate gradients (Steihaug) on products with it and
+        its transpose; "auto" forms it up to 500 parameters.
+    max_cg : int, optional
+        Iterations a step at most ("cg"); as many as parameters by default.
+    seed : int
+        Of the start without `x0`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as described, or the objective no sum of squares.
+    MemoryError
+        In a step: J would take more than half of the memory that is available.
+
+    Examples
+    --------
+    >>> import numpy as np, fallline as fl
+    >>> rosenbrock = fl.objectives.LeastSquares(
+    ...     lambda x: [10 * (x[1] - x[0] ** 2), 1 - x[0]], x0=[-1.2, 1.0]
+    ... )
+    >>> res = fl.minimize(rosenbrock, optimizer=fl.LevenbergMarquardt)
+    >>> res.x.round(6), res.nit < 20
+    (array([1., 1.]), True)
+
+    References
+    ----------
+    Moré (1978), The Levenberg-Marquardt algorithm: implementation and theory, equations 3.3, 4.1
+    and 6.3. Nocedal & Wright (2006), Numerical optimization, section 10.3. Steihaug (1983).
+    """
+
+    _state = ("_radius", "_scale")
+
+    def __init__(
+        self,
+        objective: Objective | None = None,
+        x0: npt.ArrayLike | None = None,
+        *,
+        radius: float | None = None,
+        scaled: bool = True,
+        solver: Solver = "auto",
+        max_cg: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.radius = None if radius is None else check_number("radius", radius, 0, open=True)
+        if not isinstance(scaled, (bool, np.bool_)):
+            raise TypeError(f"scaled must be True or False, not {scaled!r}")
+        self.scaled = bool(scaled)
+        self._keep_solver(solver, max_cg)
+        super().__init__(objective, x0, seed)
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._radius = math.nan if self.radius is None else self.radius
+        self._scale = np.zeros(self.objective.n_params)
+
+    def _attempt(self, linear: Linearized) -> Step:
+        subproblem = self._subproblem(linear)
+        if math.isnan(self._radius):
+            size = float(np.linalg.norm(self._scale * self.x))
+            self._radius = FACTOR * size if size > 0 else FACTOR
+        for _ in range(SHRINKS):
+            found = subproblem.solve(self._radius)
+            x = self.x + (found.step / self._scale).astype(self.x.dtype)
+            if np.array_equal(x, self.x):
+                break
+            if self._unseen(found.predicted):
+                return self._by_gradient(x, inside=not found.on_boundary)
+            fun, gradient = self._at(x)
+            finite = math.isfinite(fun) and bool(np.isfinite(gradient).all())
+            ratio = (self.fun - fun) / found.predicted if finite else -math.inf
+            length = float(np.linalg.norm(found.step))
+            self._radius = next_radius(self._radius, ratio, length, found.on_boundary, math.inf)
+            if ratio > ACCEPT:
+                where = "to the boundary" if found.on_boundary else "inside the trust region"
+                return self._reach(x, fun, gradient, f"a step {where}")
+        return self._failed(f"nothing lower within a radius of {self._radius:.3g}")
+
+    def _subproblem(self, linear: Linearized) -> Spectral | Steihaug:
+        if not self._dense:
+            self._scale[:] = 1
+            return self._conjugate(linear, 0.0)
+        J = self._jacobian(linear)
+        if self.scaled:
+            np.maximum(self._scale, np.sqrt((J * J).sum(axis=0)), out=self._scale)
+        else:
+            self._scale[:] = 1
+        self._scale[self._scale == 0] = 1  # no residual depends on it
+        return Spectral.of_jacobian(J / self._scale, linear.residuals)
