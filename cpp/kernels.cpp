@@ -28,9 +28,9 @@ constexpr auto describe(indices<i...>) {
 constexpr auto info = describe(count_to<rule_count>::type{});
 
 bool update(const Tensor& t, const Cohort& cohort, std::size_t begin, std::size_t n,
-            Scratch& scratch, double* sums) {
-  const auto tile = computes_in_f64(t.param_type) ? update_tile<double> : update_tile<float>;
-  return tile(t, cohort, begin, n, scratch, sums);
+            Scratch& scratch, double* sums, std::size_t stride) {
+  const auto run = computes_in_f64(t.param_type) ? update_run<double> : update_run<float>;
+  return run(t, cohort, begin, n, scratch, sums, stride);
 }
 
 double sum_squares(const Tensor& t, double factor, std::size_t begin, std::size_t n,

@@ -61,9 +61,10 @@ void region(int threads, const Body& body) {
 }
 #endif
 
-// visit(tensor, begin, n, tile, scratch) for every tile, each thread on its contiguous run.
+// visit(tensor, begin, n, tile, scratch) for every stretch of a tensor that one thread works on;
+// it begins with the tile of that number.
 template <class Visit>
-void for_each_tile(std::span<const Tensor> tensors, const Layout& layout, int threads,
+void for_each_run(std::span<const Tensor> tensors, const Layout& layout, int threads,
                    const Visit& visit) {
   run(layout.work(), threads, [&](std::size_t k, std::size_t parts) {
     const DefaultFloatEnvironment environment;
@@ -73,9 +74,8 @@ void for_each_tile(std::span<const Tensor> tensors, const Layout& layout, int th
     for (; i < tensors.size() && i <= last; ++i, begin = 0) {
       if (tensors[i].grad == nullptr) continue;
       const std::size_t end = i == last ? last_element : tensors[i].size;
-      std::size_t tile = layout.tiles_before(i) + begin / tile_size;
-      for (; begin < end; begin += tile_size, ++tile)
-        visit(i, begin, std::min(tile_size, end - begin), tile, scratch);
+      if (begin < end)
+        visit(i, begin, end - begin, layout.tiles_before(i) + begin / tile_size, scratch);
     }
   });
 }
@@ -138,23 +138,17 @@ Layout::Position Layout::part(std::span<const Tensor> tensors, std::size_t k,
 std::size_t update(const KernelTable& kernels, std::span<const Tensor> tensors,
                    std::span<const Cohort> cohorts, const Layout& layout, int threads,
                    std::vector<double>& partials, std::span<double> sums) {
-  const auto rule_sums = [&](const Tensor& t) {
-    return kernels.rules[cohorts[t.cohort].rule].sums;
-  };
   const bool summing = !sums.empty();
   if (summing) partials.assign(layout.tiles() * (max_sums + 1), 0.0);
 
   std::atomic<std::size_t> first_nonfinite{no_tensor};
-  for_each_tile(
+  for_each_run(
       tensors, layout, threads,
       [&](std::size_t i, std::size_t begin, std::size_t n, std::size_t tile, Scratch& scratch) {
-        double tile_sums[max_sums];
-        const Cohort& cohort = cohorts[tensors[i].cohort];
-        if (kernels.update(tensors[i], cohort, begin, n, scratch, tile_sums))
+        double* tile_sums = summing ? partials.data() + tile : nullptr;
+        if (kernels.update(tensors[i], cohorts[tensors[i].cohort], begin, n, scratch, tile_sums,
+                           layout.tiles()))
           keep_smallest(first_nonfinite, i);
-        if (summing)
-          for (int s = 0; s < rule_sums(tensors[i]); ++s)
-            partials[std::size_t(s) * layout.tiles() + tile] = tile_sums[s];
       });
 
   if (summing) total_sums(tensors, layout, partials, sums);
@@ -165,11 +159,13 @@ SumSquares sum_squares(const KernelTable& kernels, std::span<const Tensor> tenso
                        const Layout& layout, int threads, std::vector<double>& partials) {
   partials.resize(layout.tiles());
   std::atomic<std::size_t> first_nonfinite{no_tensor};
-  for_each_tile(
+  for_each_run(
       tensors, layout, threads,
       [&](std::size_t i, std::size_t begin, std::size_t n, std::size_t tile, Scratch& scratch) {
         bool finite = true;
-        partials[tile] = kernels.sum_squares(tensors[i], factor, begin, n, scratch, &finite);
+        for (const std::size_t end = begin + n; begin < end; begin += tile_size, ++tile)
+          partials[tile] = kernels.sum_squares(tensors[i], factor, begin,
+                                               std::min(tile_size, end - begin), scratch, &finite);
         if (!finite) keep_smallest(first_nonfinite, i);
       });
   return {tree_sum(partials), first_nonfinite};

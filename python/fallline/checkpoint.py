@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import hyperparameters
+from ._placement import zeros_beside
 from ._types import Array, Group, compute_dtype
 
 if TYPE_CHECKING:
@@ -117,11 +118,11 @@ def _check_entries(
             arrays = {}
             for slot in kernel.slots:
                 if slot in saved:
-                    arrays[slot] = _checked_slot(slot, name, saved[slot], param)
+                    arrays[slot] = _checked_slot(slot, name, saved[slot], param, len(arrays))
                 elif saved:
                     raise ValueError(f"state dict has no {slot} for {name}")
                 else:
-                    arrays[slot] = optimizer._new_slot(slot, group, param)
+                    arrays[slot] = optimizer._new_slot(slot, group, param, len(arrays))
             initial = optimizer.initial_scalars(group)
             scalars = {k: _plain(saved.get(k, v)) for k, v in initial.items()}
             if "sums" in saved:
@@ -133,14 +134,16 @@ def _check_entries(
     return entries
 
 
-def _checked_slot(slot: str, name: str, value: Any, param: Array) -> Array:
+def _checked_slot(slot: str, name: str, value: Any, param: Array, index: int) -> Array:
     array = np.asarray(value)
     dtype = compute_dtype(param.dtype)
     if array.shape != param.shape:
         raise ValueError(f"{slot} of {name} has shape {array.shape}; expected {param.shape}")
     if array.dtype != dtype:
         raise TypeError(f"{slot} of {name} has dtype {array.dtype}; expected {dtype}")
-    return np.array(array, order="C", copy=True)
+    own = zeros_beside(param, dtype, index)
+    own[...] = array
+    return own
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from . import checkpoint, hyperparameters
+from ._placement import zeros_beside
 from ._types import Array, Grads, Group, OnNonfinite, Params, compute_dtype
 from .arrays import check_apart, check_gradient, check_parameter
 from .backends import Binding, Work, choose
@@ -161,7 +162,7 @@ class Optimizer:
                 own, param = self._slots[i], self._params[i]
                 for slot in cohort.kernel.slots:
                     if slot not in own:
-                        own[slot] = self._new_slot(slot, cohort.group, param)
+                        own[slot] = self._new_slot(slot, cohort.group, param, len(own))
                 slots[i] = tuple(own[slot] for slot in cohort.kernel.slots)
                 cohort_of[i] = c
         self._binding: Binding = self._backend.bind(self._params, slots, cohort_of)
@@ -170,14 +171,12 @@ class Optimizer:
             [0.0] * (2 * len(self._cohorts)) if any(c.kernel.sums for c in self._cohorts) else None
         )
 
-    def _new_slot(self, slot: str, group: Group, param: Array) -> Array:
-        dtype = compute_dtype(param.dtype)
+    def _new_slot(self, slot: str, group: Group, param: Array, index: int) -> Array:
+        array = zeros_beside(param, compute_dtype(param.dtype), index)
         initial = self.initial_slot(slot, group, param)
-        if isinstance(initial, np.ndarray):
-            return initial.astype(dtype)
-        if initial == 0.0:
-            return np.zeros(param.shape, dtype)  # pages come at the first step, near its thread
-        return np.full(param.shape, initial, dtype)
+        if isinstance(initial, np.ndarray) or initial != 0.0:
+            array[...] = initial
+        return array
 
     # ---- the step ------------------------------------------------------------------------------
 

@@ -52,17 +52,11 @@ inline void store(F16& to, float x) {
 }
 
 template <class From, class To>
-void decode(std::size_t n, const void* from, void* to, double factor) {
+void decode(std::size_t n, const void* from, void* to) {
   const From* __restrict x = static_cast<const From*>(from);
   To* __restrict y = static_cast<To*>(to);
-  const To f = static_cast<To>(factor);
-  if (factor == 1.0) {
 #pragma omp simd
-    for (std::size_t i = 0; i < n; ++i) y[i] = static_cast<To>(load(x[i]));
-  } else {
-#pragma omp simd
-    for (std::size_t i = 0; i < n; ++i) y[i] = static_cast<To>(load(x[i])) * f;
-  }
+  for (std::size_t i = 0; i < n; ++i) y[i] = static_cast<To>(load(x[i]));
 }
 
 template <class From, class To>
@@ -73,12 +67,11 @@ void encode(std::size_t n, const void* from, void* to) {
   for (std::size_t i = 0; i < n; ++i) store(y[i], x[i]);
 }
 
-template <class T>
-using Decoder = void (*)(std::size_t, const void*, void*, double);
+using Converter = void (*)(std::size_t, const void*, void*);
 
 // Indexed by DType.
 template <class T>
-inline constexpr Decoder<T> decoders[dtype_count] = {decode<double, T>, decode<float, T>,
-                                                     decode<Bf16, T>, decode<F16, T>};
-inline constexpr void (*encoders[dtype_count])(std::size_t, const void*, void*) = {
+inline constexpr Converter decoders[dtype_count] = {decode<double, T>, decode<float, T>,
+                                                    decode<Bf16, T>, decode<F16, T>};
+inline constexpr Converter encoders[dtype_count] = {
     encode<double, double>, encode<float, float>, encode<float, Bf16>, encode<float, F16>};

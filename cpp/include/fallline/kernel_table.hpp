@@ -16,10 +16,11 @@ struct KernelTable {
   const RuleInfo* rules;
   int rule_count;
 
-  // Elements [begin, begin + n) of a tensor, n <= tile_size: decode → scale → rule → encode.
-  // Writes the rule's `sums` partial sums. Returns true where a gradient is not finite.
+  // Elements [begin, begin + n) of a tensor, from a tile's boundary on: decode → rule → encode.
+  // Sum s of the rule over the k-th of these tiles goes to sums[s * stride + k], where `sums` is not
+  // null. Returns true where a scaled gradient is not finite.
   bool (*update)(const Tensor& tensor, const Cohort& cohort, std::size_t begin, std::size_t n,
-                 Scratch& scratch, double* sums);
+                 Scratch& scratch, double* sums, std::size_t stride);
 
   // Σ (factor·g)² over one tile, in float64 and in the canonical order; `finite` is cleared where
   // a value is not finite.

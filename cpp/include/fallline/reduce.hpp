@@ -11,9 +11,9 @@ double lane_sum(std::size_t n, const T* __restrict x, Term term) {
   std::size_t i = 0;
   for (; i + lanes <= n; i += lanes) {
 #pragma omp simd
-    for (std::size_t l = 0; l < lanes; ++l) lane[l] += term(static_cast<double>(x[i + l]));
+    for (std::size_t l = 0; l < lanes; ++l) lane[l] += term(x[i + l]);
   }
-  for (std::size_t l = 0; i + l < n; ++l) lane[l] += term(static_cast<double>(x[i + l]));
+  for (std::size_t l = 0; i + l < n; ++l) lane[l] += term(x[i + l]);
   for (std::size_t width = lanes / 2; width > 0; width /= 2)
     for (std::size_t l = 0; l < width; ++l) lane[l] += lane[l + width];
   return lane[0];
@@ -21,19 +21,26 @@ double lane_sum(std::size_t n, const T* __restrict x, Term term) {
 
 template <class T>
 double sum(std::size_t n, const T* x) {
-  return lane_sum(n, x, [](double e) { return e; });
+  return lane_sum(n, x, [](T e) { return static_cast<double>(e); });
 }
 
+// Σ (factor·x)², the product in T and its square in float64.
 template <class T>
-double sum_squares(std::size_t n, const T* x) {
-  return lane_sum(n, x, [](double e) { return e * e; });
+double sum_squares(std::size_t n, const T* x, T factor = T(1)) {
+  return lane_sum(n, x, [factor](T e) {
+    const double scaled = static_cast<double>(e * factor);
+    return scaled * scaled;
+  });
 }
 
-// Whether any value is infinite or NaN: its exponent is all ones.
+// Whether any value, scaled, is infinite or NaN.
 template <class T>
-bool any_nonfinite(std::size_t n, const T* __restrict x) {
+bool any_nonfinite(std::size_t n, const T* __restrict x, T factor) {
   T worst = 0;
 #pragma omp simd reduction(+ : worst)
-  for (std::size_t i = 0; i < n; ++i) worst += x[i] - x[i];  // 0 where finite, else NaN
+  for (std::size_t i = 0; i < n; ++i) {
+    const T scaled = x[i] * factor;
+    worst += scaled - scaled;  // 0 where finite, else NaN
+  }
   return worst != T(0);
 }

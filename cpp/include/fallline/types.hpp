@@ -17,6 +17,8 @@ inline constexpr bool computes_in_f64(DType parameter) { return parameter == DTy
 // definition of a norm's bits: change it in python/fallline/backends/_tiles.py too.
 inline constexpr std::size_t tile_size = 1024;
 
+inline constexpr std::size_t cache_line = 64;
+
 inline constexpr int max_slots = 6;
 inline constexpr int max_sums = 2;
 inline constexpr int max_coefficients = 24;

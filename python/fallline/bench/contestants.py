@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import rules, threads
+from .._placement import zeros_beside
 from .._types import Array
 from ..backends import choose
 from ..optimizer import Optimizer
@@ -84,7 +85,7 @@ def memory_bound(work: Work, data: Data, backend: str = "native") -> Contestant:
     grads = [g.copy() for g in data.grads]
     rule = make(work, [np.zeros(1, np.float32)], backend="numpy")
     slots = min(len(rule.kernel(rule.param_groups[0]).slots), len(streams) - 1)
-    states = [tuple(np.zeros_like(p) for _ in range(slots)) for p in params]
+    states = [tuple(zeros_beside(p, p.dtype, s) for s in range(slots)) for p in params]
     binding = chosen.bind(params, states, [0] * len(params))
     share = ((streams[slots], 1.0, (0.0,)),)
     count = threads.get_num_threads()
