@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "fallline/dispatch.hpp"
+#include "exchange.hpp"
 #include "objectives.hpp"
 #include "tensors.hpp"
 #include "train.hpp"
@@ -54,6 +55,7 @@ PYBIND11_MODULE(_core, m) {
       .def("update", &Tensors::update, py::arg("work"), py::arg("watch"), py::arg("threads"),
            py::arg("progress"), py::arg("pending"), py::arg("sums"));
 
+  fallline::python::bind_exchange(m);
   fallline::python::bind_objectives(m);
   fallline::python::bind_training(m);
 }
