@@ -6,7 +6,6 @@ import copy
 import inspect
 import io
 import pickle
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,12 +24,15 @@ except ImportError:  # a test-time extra of torch's own (expecttest) is missing
 
 NAMES = list(fl.optimizers())
 SHARED = [name for name in NAMES if hasattr(torch.optim, name)]
+MODULES = [*SHARED, *flt.MORE]
 DATABASE = {info.optim_cls.__name__: info for info in optim_db}
 
 
 def parameters(dtype: Any = torch.float64, shapes: Any = ((4, 3), (5,), ()), seed: int = 0) -> Any:
     torch.manual_seed(seed)
-    return [torch.nn.Parameter(torch.randn(shape, dtype=torch.float64).to(dtype)) for shape in shapes]
+    return [
+        torch.nn.Parameter(torch.randn(shape, dtype=torch.float64).to(dtype)) for shape in shapes
+    ]
 
 
 def set_grads(params: Any, seed: int) -> None:
@@ -95,8 +97,9 @@ def test_every_option_of_torchs_database(name: str, options: dict[str, Any]) -> 
                 )
 
 
-@pytest.mark.parametrize("name", [name for name in SHARED if name in DATABASE])
+@pytest.mark.parametrize("name", [name for name in MODULES if name in DATABASE])
 def test_errors_are_of_torchs_classes(name: str) -> None:
+    assert DATABASE[name].optim_error_inputs_func(device="cpu", dtype=torch.float64)
     for given in DATABASE[name].optim_error_inputs_func(device="cpu", dtype=torch.float64):
         what = given.optimizer_error_input
         if given.error_on is not OptimizerErrorEnum.CONSTRUCTION_ERROR:
@@ -106,7 +109,7 @@ def test_errors_are_of_torchs_classes(name: str) -> None:
             getattr(flt, name)(params, **what.kwargs)
 
 
-@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("name", MODULES)
 def test_torchs_arguments_stand_where_torch_has_them(name: str) -> None:
     theirs = list(inspect.signature(getattr(torch.optim, name)).parameters.values())
     ours = list(inspect.signature(getattr(flt, name)).parameters.values())
@@ -143,6 +146,44 @@ def test_backends_agree(name: str, backend: str) -> None:
         runs.append(params)
     for a, b in zip(*runs, strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["ScheduleFreeAdamW", "ScheduleFreeSGD"])
+def test_schedule_free_modes(name: str) -> None:
+    params = parameters()
+    arrays = [p.detach().numpy().copy() for p in params]
+    opt, rule = getattr(flt, name)(params), fl.optimizers()[name](arrays)
+    for k in range(6):
+        if k == 3:
+            for o in (opt, rule):
+                o.eval()
+            for p, array in zip(params, arrays, strict=True):
+                np.testing.assert_allclose(p.detach().numpy(), array, rtol=1e-12)
+            with pytest.raises(RuntimeError, match="evaluation mode"):
+                opt.step()
+            for o in (opt, rule):
+                o.train()
+        set_grads(params, k)
+        opt.step()
+        rule.step([p.grad.numpy() for p in params])
+    for p, array in zip(params, arrays, strict=True):
+        np.testing.assert_allclose(p.detach().numpy(), array, rtol=1e-12)
+
+
+def test_lookahead() -> None:
+    params = parameters()
+    arrays = [p.detach().numpy().copy() for p in params]
+    opt, rule = flt.NesterovMomentum(params, lr=0.1), fl.NesterovMomentum(arrays, lr=0.1)
+    for _ in range(4):
+        with opt.lookahead():
+            for p in params:
+                p.grad = 2 * p.detach()
+        opt.step()
+        with rule.lookahead():
+            grads = [np.asarray(2 * array) for array in arrays]
+        rule.step(grads)
+    for p, array in zip(params, arrays, strict=True):
+        np.testing.assert_allclose(p.detach().numpy(), array, rtol=1e-12)
 
 
 # ---- what users do -------------------------------------------------------------------------------
@@ -215,7 +256,7 @@ def test_none_gradients_and_parameters_frozen_for_a_while(name: str) -> None:
 def test_tensor_hyperparameters_may_change_in_place() -> None:
     rates = torch.tensor(0.1, dtype=torch.float64), torch.tensor(0.1, dtype=torch.float64)
     ours, theirs = parameters(), parameters()
-    opt = flt.Adam(ours, lr=rates[0], betas=(torch.tensor(0.9), 0.99))
+    opt = flt.Adam(ours, lr=rates[0], betas=(torch.tensor(0.9), torch.tensor(0.99)))
     reference = torch.optim.Adam(theirs, lr=rates[1], betas=(0.9, 0.99))
     for k in range(4):
         for o, params, lr in ((opt, ours, rates[0]), (reference, theirs, rates[1])):
@@ -382,8 +423,9 @@ def test_state_dicts_interchange(name: str, direction: str, dtype: Any) -> None:
     first, then = (torch.optim, flt) if direction == "from torch" else (flt, torch.optim)
     options = {"lr": 0.01, **OPTIONS.get(name, {})}
     params, reference = parameters(dtype), parameters(dtype)
-    opt, unbroken = getattr(first, name)(params, **options), getattr(torch.optim, name)(
-        reference, **options
+    opt, unbroken = (
+        getattr(first, name)(params, **options),
+        getattr(torch.optim, name)(reference, **options),
     )
     train(opt, params, 0, 5)
     train(unbroken, reference, 0, 10)
@@ -544,8 +586,7 @@ def test_strides(layout: str, gradient: str) -> None:
     for _ in range(3):
         grad = GRADIENTS[gradient](torch.randn(start.shape, dtype=torch.float64))
         if gradient == "float32":
-            with warnings.catch_warnings():
-                ours.grad_dtype = None if hasattr(ours, "grad_dtype") else None
+            ours.grad_dtype = None
         ours.grad, theirs.grad = grad, grad.double().contiguous()
         opt.step()
         reference.step()
@@ -578,6 +619,17 @@ def test_other_devices_are_refused() -> None:
         flt.AdamW([torch.ones(2, dtype=torch.int32)])
 
 
+def test_ranks_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fallline import threads
+
+    monkeypatch.delenv("FALLLINE_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads, "_threads", None)
+    monkeypatch.setattr(threads, "available_cpus", lambda: 8)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    assert fl.get_num_threads() == 2
+
+
 def test_lazy_modules_may_come_later() -> None:
     model = torch.nn.LazyLinear(2)
     opt = flt.AdamW(model.parameters())
@@ -590,7 +642,8 @@ def test_lazy_modules_may_come_later() -> None:
 
 
 @pytest.mark.parametrize("backend", fl.backends())
-@pytest.mark.parametrize("name", ["SGD", "Adagrad", "Adam"])
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "Adam", "SparseAdam"])
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")  # of torch's Adagrad
 def test_sparse_gradients_update_rows(name: str, backend: str) -> None:
     peer = "SparseAdam" if name == "Adam" else name
     tables = [torch.nn.Embedding(20, 5, sparse=True, dtype=torch.float64) for _ in range(2)]

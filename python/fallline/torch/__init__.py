@@ -17,6 +17,8 @@ _extras.require("torch", extra="torch")
 
 from .. import rules as _rules  # noqa: E402
 from ..optimizer import Optimizer as _Rule  # noqa: E402
+from ._modes import Lookahead as _Lookahead  # noqa: E402
+from ._modes import ScheduleFree as _ScheduleFree  # noqa: E402
 from ._optimizer import Optimizer as Optimizer  # noqa: E402
 from ._signatures import TORCHS as _TORCHS  # noqa: E402
 from ._signatures import hyperparameters as _hyperparameters  # noqa: E402
@@ -36,10 +38,17 @@ def _adapted(rule: type[_Rule]) -> type[Optimizer]:
         "__signature__": signature,
         "rule": rule,
         "signature": signature,
-        "_names": options,
+        "_names": tuple(options),
         "decoupled": _rules.optimizers()[f"{rule.__name__}W"] if separate else None,
     }
-    return type(rule.__name__, (Optimizer,), members)
+    return type(rule.__name__, (_base(rule),), members)
+
+
+def _base(rule: type[_Rule]) -> type[Optimizer]:
+    """The adapter with the methods that a rule has beside step()."""
+    if hasattr(rule, "lookahead"):
+        return _Lookahead
+    return _ScheduleFree if hasattr(rule, "eval") else Optimizer
 
 
 def _documentation(rule: type[_Rule]) -> str:
@@ -54,4 +63,16 @@ def _documentation(rule: type[_Rule]) -> str:
 for _name, _rule in _rules.optimizers().items():
     globals()[_name] = _adapted(_rule)
 
-__all__ = [*_rules.optimizers(), "Optimizer"]  # noqa: PLE0604
+
+class SparseAdam(globals()["Adam"]):  # type: ignore[misc]
+    """Adam on the rows of sparse gradients alone, as ``torch.optim.SparseAdam``."""
+
+    signature = __signature__ = _signature_of(_rules.optimizers()["Adam"], "SparseAdam")
+    _names = ("lr", "betas", "eps", "maximize")
+    fixed = {"weight_decay": 0.0, "amsgrad": False, "eps_hat": True}  # noqa: RUF012
+    only_rows = True
+
+
+MORE = ("SparseAdam",)  # beside the registered rules
+
+__all__ = [*_rules.optimizers(), *MORE, "Optimizer"]

@@ -76,7 +76,7 @@ class Bound:
         groups: list[dict[str, Any]],
         state: dict[Any, Any],
         rules: list[GroupRule],
-        check_rows: Callable[[GroupRule, str], None],
+        check_rows: Callable[[GroupRule, str, bool], None],
     ) -> None:
         self.names: list[str] = []  # by bound tensor
         self.cohorts: list[Cohort] = []
@@ -99,8 +99,8 @@ class Bound:
                     continue
                 t, scalars, parts = bound
                 rows = param.grad is not None and param.grad.layout == torch.sparse_coo
-                if rows:
-                    check_rows(rule, name)
+                if param.grad is not None:
+                    check_rows(rule, name, rows)
                 key = (g, t, tuple(scalars.items()), param.grad is not None, rows)
                 if key not in keys:
                     keys[key] = len(keys)
@@ -119,7 +119,7 @@ class Bound:
     def _bind(
         self, name: str, param: Tensor, state: dict[Any, Any], of: GroupRule
     ) -> tuple[int, State, tuple[Any, ...]] | None:
-        own = state[param] if param in state else None
+        own = state.get(param)
         grad = param.grad
         if grad is None and not own:
             return None
@@ -156,8 +156,7 @@ class Bound:
         if "sums" in own:
             scalars["sums"] = tuple(own["sums"])
         self._written += [
-            (f"{slot} of {name}", array)
-            for slot, array in zip(of.kernel.slots, slots, strict=True)
+            (f"{slot} of {name}", array) for slot, array in zip(of.kernel.slots, slots, strict=True)
         ]
         return t, scalars, (home, None, tuple(slots), tuple(numbers), own)
 
@@ -213,11 +212,12 @@ def _slot(
 
 def _wrapped(tensor: Tensor, param: Tensor) -> Tensor:
     """A state as torch's own optimizers would have it: of a DTensor, a DTensor."""
-    if not hasattr(param, "device_mesh"):
+    if type(param) in PLAIN or not hasattr(param, "device_mesh"):
         return tensor
     from torch.distributed.tensor import DTensor
 
-    return DTensor.from_local(  # type: ignore[no-any-return, no-untyped-call]
+    assert isinstance(param, DTensor)
+    return DTensor.from_local(
         tensor,
         param.device_mesh,
         param.placements,
@@ -237,10 +237,8 @@ def _number(value: Any, dtype: torch.dtype) -> Tensor:
 
 
 def _count(name: str, step: Any, fresh: Iterator[Tensor]) -> tuple[Tensor, int]:
-    if isinstance(step, Tensor):
-        number = _number(step, torch.float32)
-    else:
-        number = next(fresh).fill_(step)
+    given = isinstance(step, Tensor)
+    number = _number(step, torch.float32) if given else next(fresh).fill_(step)
     t = number.item()
     if t != int(t) or t < 0:
         raise ValueError(f"the state of {name} has step {t}")

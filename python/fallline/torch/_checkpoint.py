@@ -58,15 +58,13 @@ def _state(optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[Any, Any]:
     indices = chain.from_iterable(group["params"] for group in state_dict["param_groups"])
     params = chain.from_iterable(group["params"] for group in optimizer.param_groups)
     param_of = dict(zip(indices, params, strict=True))
-    state: dict[Any, Any] = type(optimizer.state)(dict)  # type: ignore[call-arg, arg-type]
+    state: dict[Any, Any] = type(optimizer.state)(dict)
     for key, own in state_dict["state"].items():
         param = param_of.get(key)
         if param is None:
             state[key] = own  # of no parameter: kept as it is, as torch does
         else:
-            state[param] = {
-                name: _copied(name, value, param) for name, value in own.items()
-            }
+            state[param] = {name: _copied(name, value, param) for name, value in own.items()}
     return state
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .. import hyperparameters
-from .._types import Group, OnNonfinite
+from .._types import OnNonfinite
 from ..backends import choose
 from ..optimizer import ON_NONFINITE, State
 from ..optimizer import Optimizer as Rule
@@ -53,7 +53,11 @@ class Optimizer(torch.optim.Optimizer):
     decoupled: ClassVar[type[Rule] | None] = None
     """The rule of groups with ``decoupled_weight_decay``, where it is a class of its own."""
     signature: ClassVar[Signature]
-    _names: ClassVar[list[str]]  # of hyperparameters, in a group
+    _names: ClassVar[tuple[str, ...]]  # of hyperparameters, in a group
+    fixed: ClassVar[dict[str, Any]] = {}
+    """Hyperparameters of the rule that this class does not have."""
+    only_rows: ClassVar[bool] = False
+    """Whether gradients must be sparse."""
 
     # torch.amp.GradScaler then leaves unscaling and skipping to step().
     _step_supports_amp_scaling = True
@@ -112,7 +116,7 @@ class Optimizer(torch.optim.Optimizer):
 
     # ---- the step ------------------------------------------------------------------------------
 
-    def step(  # type: ignore[override]
+    def step(
         self,
         closure: Callable[[], Any] | None = None,
         *,
@@ -211,9 +215,9 @@ class Optimizer(torch.optim.Optimizer):
         values = [group[name] for name in self._names]
         fixed = not any(isinstance(value, (Tensor, tuple, list)) for value in values)
         plain = {
-            _OURS.get(name, name): _number(value)
+            _OURS.get(name, name): _number(name, value)
             for name, value in zip(self._names, values, strict=True)
-        }
+        } | self.fixed
         rule = self.rule
         if self.decoupled is not None and plain.pop("decoupled", False):
             rule = self.decoupled
@@ -223,8 +227,15 @@ class Optimizer(torch.optim.Optimizer):
         fixed = fixed or all(_unchanging(value) for value in values)
         return GroupRule(values, plain, rule, rule.kernel(plain), fixed)
 
-    def _check_rows(self, of: GroupRule, name: str) -> None:
+    def _check_rows(self, of: GroupRule, name: str, by_rows: bool) -> None:
         """Refuse a sparse gradient where rows without one would have to change too."""
+        if self.only_rows and not by_rows:
+            raise RuntimeError(
+                f"{type(self).__name__} does not support dense gradients, as {name} has; "
+                "please consider Adam instead"
+            )
+        if not by_rows:
+            return
         off = BY_ROWS.get(of.rule.__name__)
         if off is None:
             raise RuntimeError(
@@ -324,7 +335,6 @@ class Optimizer(torch.optim.Optimizer):
 
     # ---- state ---------------------------------------------------------------------------------
 
-    @torch._disable_dynamo  # type: ignore[misc]
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a state dict, of this class or of the same optimizer in ``torch.optim``.
 
@@ -361,11 +371,13 @@ class Optimizer(torch.optim.Optimizer):
                     group.setdefault(name, self.defaults[name])
 
 
-def _number(value: Any) -> Any:
+def _number(name: str, value: Any) -> Any:
     if isinstance(value, Tensor):
+        if value.numel() != 1:
+            raise ValueError(f"Tensor {name} must be 1-element, not {tuple(value.shape)}")
         return value.item()
     if isinstance(value, (tuple, list)):
-        return tuple(map(_number, value))
+        return tuple(_number(name, item) for item in value)
     return value
 
 

@@ -37,12 +37,15 @@ def theirs(name: str) -> Signature | None:
     return found.replace(parameters=list(found.parameters.values())[1:])
 
 
-def signature_of(rule: type[Rule]) -> Signature:
-    """The adapter's: torch's, then the options that torch does not have, by keyword."""
-    known = theirs(rule.__name__) or _ours(rule)
+def signature_of(rule: type[Rule], name: str = "") -> Signature:
+    """The adapter's: torch's, then the options that torch does not have, by keyword.
+
+    `name` is that of a torch optimizer that is a form of the rule, without the rule's options.
+    """
+    known = theirs(name or rule.__name__) or _ours(rule)
     parameters = [p.replace(annotation=Parameter.empty) for p in known.parameters.values()]
     taken = {p.name for p in parameters}
-    options = {TORCHS.get(k, k): v for k, v in hyperparameters(rule).items()}
+    options = {} if name else {TORCHS.get(k, k): v for k, v in hyperparameters(rule).items()}
     for name, default in {**options, **FLAGS, **OWN}.items():
         if name not in taken:
             parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default))
@@ -69,3 +72,9 @@ def check_flags(name: str, given: dict[str, Any]) -> None:
             )
     if given.get("foreach") and given.get("fused"):
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+    betas = [isinstance(beta, torch.Tensor) for beta in given.get("betas", ())]
+    if any(betas) and not all(betas):
+        raise ValueError(f"betas must be either all floats or all Tensors, not {given['betas']}")
+    # We could; a program that torch refuses should not depend on whose optimizer it runs.
+    if given.get("foreach") and (any(betas) or isinstance(given.get("lr"), torch.Tensor)):
+        raise ValueError("lr or betas as a Tensor is not supported for foreach=True")

@@ -46,7 +46,11 @@ def check_parameter(name: str, param: Tensor) -> None:
             "fully_shard(..., offload_policy=CPUOffloadPolicy()))"
         )
     if tensor.layout != torch.strided:
-        raise TypeError(f"{name} has layout {tensor.layout}; expected {torch.strided}")
+        raise ValueError(f"{name} has layout {tensor.layout}; expected {torch.strided}")
+    if tensor.is_complex():
+        raise ValueError(
+            f"{name} is complex ({tensor.dtype}); make torch.view_as_real of it the parameter"
+        )
     if tensor.dtype not in DTYPES:
         raise TypeError(f"{name} has dtype {tensor.dtype}; expected one of {_listed(DTYPES)}")
     if overlaps_itself(tensor):
@@ -128,8 +132,11 @@ def _bytes(tensor: Tensor) -> Any:
 def zeros(home: Tensor, dtype: torch.dtype, index: int) -> Tensor:
     """Zeros that lie as `home` does, placed in memory for loops over both."""
     if home.is_contiguous() and home.numel():
-        array = zeros_beside(_bytes(home) if home.dtype != dtype else home.detach().numpy(),
-                             np.float64 if dtype == torch.float64 else np.float32, index)
+        array = zeros_beside(
+            _bytes(home) if home.dtype != dtype else home.detach().numpy(),
+            np.float64 if dtype == torch.float64 else np.float32,
+            index,
+        )
         return torch.from_numpy(array)
     return torch.zeros_like(home, dtype=dtype, requires_grad=False)
 
@@ -143,9 +150,7 @@ def like(home: Tensor, values: Tensor, dtype: torch.dtype) -> Tensor:
 def lies_like(tensor: Tensor, home: Tensor) -> bool:
     """Whether the elements of both stand in memory in the same order."""
     return tensor.shape == home.shape and all(
-        a == b
-        for a, b, n in zip(tensor.stride(), home.stride(), home.shape, strict=True)
-        if n != 1
+        a == b for a, b, n in zip(tensor.stride(), home.stride(), home.shape, strict=True) if n != 1
     )
 
 
