@@ -6,7 +6,9 @@ import copy
 import inspect
 import io
 import pickle
+import runpy
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -408,6 +410,29 @@ def test_step_inside_backward() -> None:
         theirs.zero_grad()
         assert all(p.grad is None for p in params)
     assert_close(params, reference)
+
+
+def test_example(capsys: pytest.CaptureFixture[str]) -> None:
+    example = Path(__file__).parents[1] / "examples" / "step_in_backward.py"
+    runpy.run_path(str(example))
+    assert float(capsys.readouterr().out.split()[1]) < 0.5
+
+
+def test_compiled_model_and_transformer_train_as_with_torch() -> None:
+    losses = []
+    for module in (flt, torch.optim):
+        torch.manual_seed(0)
+        layer = torch.nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+        net = torch.compile(layer, backend="eager")
+        opt = module.AdamW(net.parameters(), lr=1e-3)
+        x = torch.randn(4, 6, 16, generator=torch.Generator().manual_seed(1))
+        for _ in range(50):
+            opt.zero_grad()
+            loss = (net(x) - x.flip(1)).pow(2).mean()
+            loss.backward()
+            opt.step()
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 # ---- checkpoints ---------------------------------------------------------------------------------
