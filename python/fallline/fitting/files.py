@@ -131,7 +131,7 @@ def load_model(path: PathLike) -> Model:
     >>> model = fl.load_model(path)
     >>> model
     Model(softmax 64-10, 650 parameters, float32)
-    >>> bool((model.predict(X) == y).mean() > 0.95)
+    >>> bool((model.predict(X) == y).mean() > 0.9)
     True
     """
     arrays, config = serialization.read(path, FORMAT, "fallline fit")
