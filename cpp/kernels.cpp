@@ -16,6 +16,7 @@ using u64 = std::uint64_t;
 #include "fallline/codec.hpp"
 #include "fallline/reduce.hpp"
 #include "fallline/tile.hpp"
+#include "fallline/pair_kernels.hpp"
 
 template <int... i>
 constexpr auto describe(indices<i...>) {
@@ -42,8 +43,14 @@ double sum_squares(const Tensor& t, double factor, std::size_t begin, std::size_
 
 #define FALLLINE_STRING(x) #x
 #define FALLLINE_NAME(x) FALLLINE_STRING(x)
-constexpr KernelTable table = {FALLLINE_NAME(FALLLINE_ISA), info.at, rule_count, update,
-                               sum_squares};
+constexpr KernelTable table = {FALLLINE_NAME(FALLLINE_ISA),
+                               info.at,
+                               rule_count,
+                               update,
+                               sum_squares,
+                               pair_products,
+                               pair_combination,
+                               any_dot};
 
 }  // namespace
 

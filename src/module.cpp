@@ -4,6 +4,7 @@
 #include "fallline/dispatch.hpp"
 #include "fastcall.hpp"
 #include "objectives.hpp"
+#include "pairs.hpp"
 #include "tensors.hpp"
 #include "train.hpp"
 
@@ -58,5 +59,6 @@ PYBIND11_MODULE(_core, m) {
                                  "update(work, watch, threads, progress, pending, sums)");
 
   fallline::python::bind_objectives(m);
+  fallline::python::bind_pairs(m);
   fallline::python::bind_training(m);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import gzip
 import json
 import os
@@ -22,6 +23,7 @@ import fallline as fl
 from fallline.fit import progress
 from fallline.fitting import rates, targets
 from fallline.fitting.scaling import Scaling
+from fallline.objectives import _blas
 
 pytest.importorskip("typer")
 pytest.importorskip("safetensors")
@@ -746,6 +748,17 @@ def test_what_targets_ask_for() -> None:
     assert chosen([0.0, 1.0]) == ("linear", "squared")  # numbers, as far as the file says
     assert chosen([[0, 1], [1, 0]]) == ("linear", "squared")
     assert chosen([0, 0], classes=("a", "b")) == ("logistic", "logistic")
+
+
+def test_products_are_threaded_again_afterwards() -> None:
+    blas = _blas.find()
+    if blas is None or not blas.get_threads:
+        pytest.skip("needs a BLAS that says how many threads it takes")
+    count = ctypes.CFUNCTYPE(ctypes.c_int)(blas.get_threads)
+    before = count()
+    with _blas.unthreaded():
+        assert count() == 1
+    assert count() == before
 
 
 def test_callbacks_see_the_losses() -> None:

@@ -156,7 +156,7 @@ def magnitudes(f: Curve, phi: Any, v: Any, batch: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("n", [1, 7, 28, 33, 1000])
+@pytest.mark.parametrize("n", [1, 7, 28, 33, 1000, 5000])
 def test_backends_agree(cls: Any, n: int, dtype: str) -> None:
     reference = curve(cls, n, dtype, backend="numpy")
     rng = np.random.default_rng(n)
@@ -194,6 +194,18 @@ def test_native_bits_do_not_depend_on_threads_or_isa(cls: Any, n: int, dtype: st
             for b, numbers in zip((None, batch), expected, strict=True):
                 pairs = zip(everything(f, phi, v, b), numbers, strict=True)
                 assert all(same_bits(p, q) for p, q in pairs), (isa, threads)
+
+
+@pytest.mark.skipif("numba" not in BACKENDS, reason="needs numba")
+def test_numba_bits_do_not_depend_on_threads(cls: Any) -> None:
+    f = curve(cls, 20_000, backend="numba")
+    phi, v = f.initial(1), np.linspace(-1, 1, f.n_params)
+    fl.set_num_threads(1)
+    expected = everything(f, phi, v, None)
+    for threads in (2, 3, 7):
+        fl.set_num_threads(threads)
+        pairs = zip(everything(f, phi, v, None), expected, strict=True)
+        assert all(same_bits(a, b) for a, b in pairs), threads
 
 
 @native
@@ -239,6 +251,18 @@ def test_l2_leaves_out_the_constant_terms(backend: str) -> None:
         difference = penalized.gradient(phi) - plain.gradient(phi)
         np.testing.assert_allclose(difference[kept], 0.5 * phi[kept], rtol=1e-8)
         assert not difference[free].any()
+
+
+def test_penalty_of_float32_is_summed_in_float64(cls: Any, backend: str) -> None:
+    f = curve(cls, dtype=np.float32, l2=2.0, backend=backend)
+    phi = np.float32(0.1) * np.arange(1, f.n_params + 1, dtype=np.float32)
+    squares = sum(
+        (f.unpack(phi)[name].astype(float) ** 2).sum()
+        for name in f.shapes
+        if name not in f.unpenalized
+    )
+    plain = curve(cls, dtype=np.float32, backend=backend)
+    assert f.loss(phi) == pytest.approx(plain.loss(phi) + squares, rel=1e-14)
 
 
 def test_initial_follows_the_seed(cls: Any) -> None:

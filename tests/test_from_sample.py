@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.objectives import LogisticRegression, from_sample, sample
-from fallline.objectives._leaves import leaves, tree_sum
+from fallline.objectives import LogisticRegression, _leaves, from_sample
+from fallline.objectives._leaves import cut, tree_sum
 
 numba = pytest.importorskip("numba")
 
@@ -92,7 +92,7 @@ def test_products_by_differences(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("batch", [None, *BATCHES[2:]], ids=["all", "some", "many"])
 def test_same_bits_at_any_number_of_threads(batch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample, "ALONE", 0)
+    monkeypatch.setattr(_leaves, "GRAIN", 1)
     found = set()
     before = fl.get_num_threads()
     try:
@@ -156,9 +156,10 @@ def test_overflow_is_told() -> None:
 def test_leaves_depend_on_sizes_alone() -> None:
     for size in (1, 31, 32, 33, 1000, 12345):
         for params in (1, 10**5, 10**7):
-            rows, count = leaves(size, params)
+            rows, count = cut(size, params)
             assert rows * (count - 1) < size <= rows * count
             assert count <= (64 if params < 10**5 else 41 if params < 10**7 else 8)
+            assert rows % 8 == 0
     for n in (1, 2, 3, 64):
         values = RNG.normal(size=(n, 2))
         np.testing.assert_allclose(tree_sum(values.copy()), values.sum(axis=0), rtol=1e-12)

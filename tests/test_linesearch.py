@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 import re
 from typing import Any
@@ -193,8 +194,13 @@ def test_conditions_hold_on_rosenbrocks_function(x: np.ndarray) -> None:
     )
     check_result(found)
 
-    for c2 in (0.9, 0.1):
-        found = strong_wolfe(line, c2=c2)
+    for c2, interpolation in [
+        (0.9, "quadratic"),
+        (0.1, "quadratic"),
+        (0.9, "cubic"),
+        (0.1, "cubic"),
+    ]:
+        found = strong_wolfe(line, c2=c2, interpolation=interpolation)
         assert found.success, found.message
         assert found.fun <= optimize.rosen(x) + 1e-4 * found.x * slope
         assert abs(g @ optimize.rosen_der(x - found.x * g)) <= c2 * -slope
@@ -225,6 +231,24 @@ def test_exact_steps_on_a_parabola(bend: float, minimum: float) -> None:
     wolfe = strong_wolfe(f, lambda a: bend * (a - minimum), c2=1e-3)
     assert wolfe.success
     assert wolfe.x == pytest.approx(minimum, rel=1e-3)
+
+
+@given(st.floats(0.05, 20), st.floats(-3, 3))
+def test_cubic_interpolation_ends_on_a_cubic(minimum: float, third: float) -> None:
+    """Its minimum lies where the second trial is, if the first brackets it."""
+
+    def f(a: float) -> float:
+        return (a - minimum) ** 2 * (1 + third * (a - minimum) / (10 * minimum))
+
+    def slope(a: float) -> float:
+        r = a - minimum
+        return 2 * r + 3 * third * r * r / (10 * minimum)
+
+    first = 1.8 * minimum
+    found = strong_wolfe(f, slope, first, c2=1e-4, c1=1e-6, interpolation="cubic")
+    assert found.success
+    assert found.x == pytest.approx(minimum, rel=1e-3)
+    assert found.nfev == found.ngev <= 3  # f(0) among them
 
 
 def test_exact_step_of_a_regression() -> None:
@@ -299,7 +323,11 @@ def test_overflow_is_stepped_back_from() -> None:
     def slope(a: float) -> float:
         return np.exp(a) - 3 if a < 100 else math.nan
 
-    for found in (backtracking(f, -2.0, 1e6), strong_wolfe(f, slope, 1e6, c2=0.1)):
+    for found in (
+        backtracking(f, -2.0, 1e6),
+        strong_wolfe(f, slope, 1e6, c2=0.1),
+        strong_wolfe(f, slope, 1e6, c2=0.1, interpolation="cubic"),
+    ):
         assert found.success
         assert found.fun < 1
         assert "not finite and counted as +inf" in found.message
@@ -332,6 +360,11 @@ def test_wolfe_conditions_out_of_reach() -> None:
         (lambda: strong_wolfe(abs), TypeError, "slope is missing: only a Line"),
         (lambda: strong_wolfe(abs, 3), TypeError, "slope must be callable, not 3"),
         (lambda: strong_wolfe(abs, abs, c1=0.9, c2=0.1), ValueError, "c1 must be less than c2"),
+        (
+            lambda: strong_wolfe(abs, abs, interpolation="linear"),
+            ValueError,
+            "interpolation must be 'quadratic' or 'cubic', not 'linear'",
+        ),
         (lambda: strong_wolfe(abs, abs, c2=1.0), ValueError, r"c2 must .* in \(0, 1\), not 1"),
         (lambda: exact_quadratic(abs, -1.0), TypeError, "curvature is missing: only a Line"),
         (lambda: backtracking(abs, -1.0, 0), ValueError, r"alpha must .* in \(0, inf\), not 0"),

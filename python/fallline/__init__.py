@@ -39,6 +39,7 @@ from .optimizer import Optimizer as Optimizer
 from .rules import *  # noqa: F403
 from .rules import optimizers as optimizers
 from .second_order import KFAC as KFAC
+from .second_order import LBFGS as LBFGS
 from .second_order import AdaHessian as AdaHessian
 from .second_order import GaussNewton as GaussNewton
 from .second_order import LevenbergMarquardt as LevenbergMarquardt

@@ -69,6 +69,34 @@ class LinearModel(Objective):
         penalized: list[tuple[int, int]],
     ) -> None: ...
 
+class Pairs:
+    """A :class:`fallline.second_order._pairs.Passes`."""
+
+    def __init__(self, s: Array, y: Array) -> None: ...
+    def products(
+        self,
+        rows: Sequence[int],
+        added: int,
+        gradient: Array,
+        before: Array,
+        alpha: float,
+        threads: int,
+    ) -> list[float]: ...
+    def combine(
+        self,
+        rows: Sequence[int],
+        s_weights: Sequence[float],
+        y_weights: Sequence[float],
+        g_weight: float,
+        gradient: Array,
+        x: Array,
+        alpha: float,
+        direction: int,
+        trial: Array,
+        threads: int,
+    ) -> list[float]: ...
+    def slope(self, direction: int, gradient: Array, threads: int) -> float: ...
+
 class Trainer:
     def __init__(
         self,

@@ -18,10 +18,10 @@ def zeros_beside(param: Array, dtype: DTypeLike, index: int) -> Array:
     """Zeros of a parameter's shape, placed for loops over it and its states; `index` counts these.
 
     They begin where the parameter does within a cache line, so that one prologue aligns all. Large
-    ones begin elsewhere in the page: streams at one offset in theirs fall into the same cache sets,
-    and a load waits for the store to another stream that its low address bits match. (NumPy places
-    all large arrays 16 bytes into a page. AdamW at 1M takes 1.4 times as long so, on Zen 4.) Pages
-    come when they are first written, near the thread that does.
+    ones begin elsewhere in the page: NumPy places all large arrays 16 bytes into one, and AdamW at
+    1M took some 1.25 times as long so, on Zen 4 (streams at one offset share cache sets, and their
+    low address bits, by which loads are held against earlier stores). Pages come when they are
+    first written, near the thread that does.
     """
     dtype = np.dtype(dtype)
     size = param.size * dtype.itemsize

@@ -1,5 +1,6 @@
 // The function pointers that one ISA offers.
 #pragma once
+#include "fallline/pairs.hpp"
 #include "fallline/types.hpp"
 
 namespace fallline {
@@ -26,6 +27,13 @@ struct KernelTable {
   // a value is not finite.
   double (*sum_squares)(const Tensor& tensor, double factor, std::size_t begin, std::size_t n,
                         Scratch& scratch, bool* finite);
+
+  // One tile of what pairs.hpp defines; a sum's partials are `stride` apart from the next sum's.
+  void (*pair_products)(const Pairs& pairs, const NewPair& added, std::size_t begin, std::size_t n,
+                        double* sums, std::size_t stride);
+  void (*pair_combination)(const Pairs& pairs, const Combination& wanted, std::size_t begin,
+                           std::size_t n, double* sums, std::size_t stride);
+  double (*dot)(DType type, std::size_t begin, std::size_t n, const void* a, const void* b);
 };
 
 }  // namespace fallline

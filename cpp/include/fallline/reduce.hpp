@@ -5,15 +5,16 @@
 
 inline constexpr std::size_t lanes = 32;
 
-template <class T, class Term>
-double lane_sum(std::size_t n, const T* __restrict x, Term term) {
+// Σ term(x_i, …) of the elements of one array or of several.
+template <class Term, class... T>
+double lane_sum(std::size_t n, Term term, const T* __restrict... x) {
   alignas(64) double lane[lanes] = {};
   std::size_t i = 0;
   for (; i + lanes <= n; i += lanes) {
 #pragma omp simd
-    for (std::size_t l = 0; l < lanes; ++l) lane[l] += term(x[i + l]);
+    for (std::size_t l = 0; l < lanes; ++l) lane[l] += term(x[i + l]...);
   }
-  for (std::size_t l = 0; i + l < n; ++l) lane[l] += term(x[i + l]);
+  for (std::size_t l = 0; i + l < n; ++l) lane[l] += term(x[i + l]...);
   for (std::size_t width = lanes / 2; width > 0; width /= 2)
     for (std::size_t l = 0; l < width; ++l) lane[l] += lane[l + width];
   return lane[0];
@@ -21,16 +22,23 @@ double lane_sum(std::size_t n, const T* __restrict x, Term term) {
 
 template <class T>
 double sum(std::size_t n, const T* x) {
-  return lane_sum(n, x, [](T e) { return static_cast<double>(e); });
+  return lane_sum(n, [](T e) { return static_cast<double>(e); }, x);
 }
 
 // Σ (factor·x)², the product in T and its square in float64.
 template <class T>
 double sum_squares(std::size_t n, const T* x, T factor = T(1)) {
-  return lane_sum(n, x, [factor](T e) {
+  const auto square = [factor](T e) {
     const double scaled = static_cast<double>(e * factor);
     return scaled * scaled;
-  });
+  };
+  return lane_sum(n, square, x);
+}
+
+// Σ a_i b_i, each product in float64.
+template <class T>
+double dot(std::size_t n, const T* a, const T* b) {
+  return lane_sum(n, [](T e, T f) { return double(e) * double(f); }, a, b);
 }
 
 // Whether any value, scaled, is infinite or NaN.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from ..fit.history import Epochs
 from ..fit.result import Result, Status
 from ..fit.saving import FORMAT
 from ..minimize import minimize
+from ..objectives._blas import unthreaded
 from .data import dense, split_off
 from .model import Form, Model, Score
 from .recipe import Recipe
@@ -148,7 +150,9 @@ class Problem:
         if part not in self.parts:
             return None
         X, y = self.parts[part]
-        z = self.objective.outputs(phi, None if part == "train" else X)
+        small = self.form.kind != "mlp"  # of whose products another thread is worth its spinning
+        with unthreaded() if small else nullcontext():
+            z = self.objective.outputs(phi, None if part == "train" else X)
         return self.form.score(z, y, self.unit)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from ._line import Function, Line, LineSearchResult, Probe, check_count, check_number
 
 __all__ = ["backtracking", "exact_quadratic", "strong_wolfe"]
 
-Point: TypeAlias = tuple[float, float, float]  # step, value, slope
+Interpolation: TypeAlias = Literal["quadratic", "cubic"]
 
 
 def backtracking(
@@ -92,13 +92,14 @@ def strong_wolfe(
     c1: float = 1e-4,
     c2: float = 0.9,
     max_iter: int = 50,
+    interpolation: Interpolation = "quadratic",
 ) -> LineSearchResult:
     r"""Find a step with enough decrease and a slope that has become small.
 
     .. math:: f(α) ≤ f(0) + c_1 α f'(0), \qquad |f'(α)| ≤ c_2 |f'(0)|
 
-    The step doubles until an interval holds such steps; then quadratic interpolation, kept a
-    tenth of the interval away from its ends, shrinks it.
+    The step grows until an interval holds such steps; then interpolation, kept a tenth of the
+    interval away from its ends, shrinks it.
 
     Parameters
     ----------
@@ -113,7 +114,11 @@ def strong_wolfe(
     c1, c2 : float
         0 < c1 < c2 < 1; c2 = 0.9 for Newton's method and its kin, 0.1 for conjugate gradients.
     max_iter : int
-        Most doublings, and most interpolations.
+        Most steps until there is an interval, and most interpolations.
+    interpolation : {"quadratic", "cubic"}
+        "quadratic" asks for the slope of a step only once its value is low enough, and doubles
+        steps; "cubic" asks for both at each, as they come together where a gradient costs no more
+        than with the value, and interpolates and extrapolates by both.
 
     Returns
     -------
@@ -149,11 +154,23 @@ def strong_wolfe(
         slope = f.slope
     if not callable(slope):
         raise TypeError(f"slope must be callable, not {slope!r}")
+    if interpolation not in ("quadratic", "cubic"):
+        raise ValueError(f"interpolation must be 'quadratic' or 'cubic', not {interpolation!r}")
     probe = Probe(f, slope)
     start, slope0, stop = _begin(probe, f, f0, slope0)
     if stop is not None:
         return stop
-    return _Wolfe(probe, start, slope0, c1, c2).search(alpha, max_iter)
+    search = _Cubic if interpolation == "cubic" else _Wolfe
+    return search(probe, start, slope0, c1, c2).search(alpha, max_iter)
+
+
+class Point(NamedTuple):
+    """A step and what is known there."""
+
+    alpha: float
+    value: float
+    slope: float  # NaN where it was not asked for
+    high: bool = False  # too long: without decrease, or not finite
 
 
 class _Wolfe:
@@ -162,63 +179,105 @@ class _Wolfe:
 
     def search(self, alpha: float, max_iter: int) -> LineSearchResult:
         """Algorithm 3.5."""
-        before: Point = (0.0, self.start, self.slope)
+        before = Point(0.0, self.start, self.slope)
         for i in range(max_iter):
-            self.probe.rows.append((before[0], alpha))
-            point = self.trial(alpha, before[1] if i else math.inf)
-            if math.isnan(point[2]):
+            self.probe.rows.append((before.alpha, alpha))
+            point = self.trial(alpha, before.value if i else math.inf)
+            if point.high:
                 return self.zoom(before, point, max_iter)
             if self.flat(point):
                 return self.done(point)
-            if point[2] >= 0:
+            if point.slope >= 0:
                 return self.zoom(point, before, max_iter)
-            before, alpha = point, 2 * alpha
-        return self.probe.endless(before[0])
+            before, alpha = point, self.beyond(before, point)
+        return self.probe.endless(before.alpha)
 
     def zoom(self, low: Point, high: Point, max_iter: int) -> LineSearchResult:
         """Algorithm 3.6: `low` is the end with enough decrease and the lower value."""
         why = f"after {max_iter} interpolations"
         for _ in range(max_iter):
-            alpha = _interpolate(low, high)
-            ends = sorted((low[0], high[0]))
+            alpha = self.between(low, high)
+            ends = sorted((low.alpha, high.alpha))
             if not ends[0] < alpha < ends[1]:
                 why = "before the interval could not shrink further"
                 break
             self.probe.rows.append(tuple(ends))
-            point = self.trial(alpha, low[1])
-            if math.isnan(point[2]):
+            point = self.trial(alpha, low.value)
+            if point.high:
                 high = point
                 continue
             if self.flat(point):
                 return self.done(point)
-            if point[2] * (high[0] - low[0]) >= 0:
+            if point.slope * (high.alpha - low.alpha) >= 0:
                 high = low
             low = point
-        lack = "slope small enough" if low[0] > 0 else "step at which f falls enough"
+        lack = "slope small enough" if low.alpha > 0 else "step at which f falls enough"
         return self.probe.result(False, f"found no {lack} {why}", at=low[:2])
 
     def trial(self, alpha: float, floor: float) -> Point:
-        """A step; its slope is NaN where it is too long: without decrease, or not finite."""
         value = self.probe.value(alpha)
-        if value > self.start + self.c1 * alpha * self.slope or value >= floor:
-            return alpha, value, math.nan
-        slope = self.probe.slope(alpha)
-        return (alpha, value, slope) if slope < math.inf else (alpha, math.inf, math.nan)
+        if self.enough(alpha, value, floor):
+            slope = self.probe.slope(alpha)
+            if slope < math.inf:
+                return Point(alpha, value, slope)
+            value = math.inf
+        return Point(alpha, value, math.nan, high=True)
+
+    def enough(self, alpha: float, value: float, floor: float) -> bool:
+        """Whether the value has fallen enough, and below another."""
+        return value <= self.start + self.c1 * alpha * self.slope and value < floor
+
+    def beyond(self, before: Point, point: Point) -> float:
+        """A longer step."""
+        return 2 * point.alpha
+
+    def between(self, low: Point, high: Point) -> float:
+        """Minimum of the parabola through both values and the slope at `low`, or the middle."""
+        width = high.alpha - low.alpha
+        bend = high.value - low.value - low.slope * width
+        share = -low.slope * width / (2 * bend) if 0 < bend < math.inf else 0.5
+        return low.alpha + (share if 0.1 <= share <= 0.9 else 0.5) * width
 
     def flat(self, point: Point) -> bool:
-        return abs(point[2]) <= -self.c2 * self.slope
+        return abs(point.slope) <= -self.c2 * self.slope
 
     def done(self, point: Point) -> LineSearchResult:
         message = "the value has fallen and its slope is small enough"
         return self.probe.result(True, message, at=point[:2])
 
 
-def _interpolate(low: Point, high: Point) -> float:
-    """Minimum of the parabola through both values and the slope at `low`, or the middle."""
-    width = high[0] - low[0]
-    bend = high[1] - low[1] - low[2] * width
-    share = -low[2] * width / (2 * bend) if 0 < bend < math.inf else 0.5
-    return low[0] + (share if 0.1 <= share <= 0.9 else 0.5) * width
+class _Cubic(_Wolfe):
+    """With the slope at every step: interpolation by equation 3.59."""
+
+    def trial(self, alpha: float, floor: float) -> Point:
+        value, slope = self.probe.value(alpha), self.probe.slope(alpha)
+        if not (value < math.inf and slope < math.inf):
+            return Point(alpha, math.inf, math.nan, high=True)
+        return Point(alpha, value, slope, high=not self.enough(alpha, value, floor))
+
+    def beyond(self, before: Point, point: Point) -> float:
+        width = point.alpha - before.alpha
+        share = _cubic(before, point)
+        return before.alpha + min(max(share, 2.1), 5.0) * width
+
+    def between(self, low: Point, high: Point) -> float:
+        if math.isnan(high.slope):
+            return super().between(low, high)
+        share = _cubic(low, high)
+        return low.alpha + min(max(share, 0.1), 0.9) * (high.alpha - low.alpha)
+
+
+def _cubic(a: Point, b: Point) -> float:
+    """The minimum of the cubic through two points, as a share of the way from `a` to `b`."""
+    width = b.alpha - a.alpha
+    start, end, mean = a.slope * width, b.slope * width, 3 * (b.value - a.value)
+    d1 = start + end - mean
+    square = d1 * d1 - start * end
+    if not 0 <= square < math.inf:
+        return math.inf if start + end < 0 else 0.5
+    d2 = math.sqrt(square)
+    below = end - start + 2 * d2
+    return 1 - (end + d2 - d1) / below if below else math.inf
 
 
 def exact_quadratic(

@@ -9,37 +9,41 @@ import numpy as np
 
 from .._types import Array
 from ..backends.numba import compiler
+from ..threads import get_num_threads
 from ._curve import Model, Points
+from ._leaves import sum_leaves
 
 __all__ = ["NumbaCurve"]
 
 LANES = 8
-LEAST, MOST = 32, 64  # samples of a leaf; leaves
 
 
 @cache
-def _compiled(model: Model) -> Callable[..., None]:
-    """Sums over leaves: partial products by row, and Σ w·ℓ in the last column.
+def _loop(model: Model) -> Callable[..., None]:
+    """Σ w·ℓ of leaves first … last − 1, and their partial products where these have columns.
 
     Arrays that are not there are empty: with None in their place each mixture would be compiled.
     """
     njit = compiler()
     point, point_curve = njit(model.point), njit(model.point_curve)
 
-    def sums(
+    def loop(
         phi: Array,
         v: Array,
         x: Array,
         y: Array,
         weight: Array,
         batch: Array,
+        first: int,
+        last: int,
         rows: int,
+        losses: Array,
         partials: Array,
     ) -> None:
         size = len(batch) if len(batch) > 0 else len(x)
-        params = len(phi)
-        slope, bend = np.empty(params), np.empty(params)
-        for leaf in range(len(partials)):
+        params = partials.shape[1]
+        slope, bend = np.empty(len(phi)), np.empty(len(phi))
+        for leaf in range(first, last):
             lanes = np.zeros((params + 1, LANES))
             begin = leaf * rows
             for i in range(begin, min(begin + rows, size)):
@@ -61,63 +65,43 @@ def _compiled(model: Model) -> Callable[..., None]:
                         lanes[j, lane] += 2.0 * w * (along * slope[j] + error * bend[j])
             half = LANES // 2
             while half > 0:
-                for l in range(half):  # noqa: E741
-                    lanes[:, l] += lanes[:, l + half]
+                lanes[:, :half] += lanes[:, half : 2 * half]
                 half //= 2
-            partials[leaf] = lanes[:, 0]
+            losses[leaf] = lanes[params, 0]
+            partials[leaf] = lanes[:params, 0]
 
-    return njit(sums)  # type: ignore[no-any-return]
+    return njit(loop)  # type: ignore[no-any-return]
 
 
 class NumbaCurve:
-    """A curve's sums over batches, on the calling thread."""
+    """A curve's sums over batches."""
 
     def __init__(self, model: Model, points: Points) -> None:
-        self._sums = _compiled(model)
+        self._loop = _loop(model)
         self._points = points
 
     def accumulate(
         self, phi: Array, batch: Array | None, gradient: Array | None, scale: float
     ) -> float:
         """See :class:`fallline.objectives._curve.Evaluator`."""
-        total = self._total(phi, None, batch)
+        loss, total = self._sum(phi, np.empty(0), batch, 0 if gradient is None else len(phi))
         if gradient is not None:
-            gradient[:] = scale * total[:-1]
-        return float(total[-1])
+            gradient[:] = scale * total
+        return loss
 
     def curve(self, phi: Array, v: Array, batch: Array | None, out: Array, scale: float) -> None:
         """See :class:`fallline.objectives._curve.Evaluator`."""
-        out[:] = scale * self._total(phi, v, batch)[:-1]
+        out[:] = scale * self._sum(phi, v.astype(np.float64), batch, len(phi))[1]
 
-    def _total(self, phi: Array, v: Array | None, batch: Array | None) -> Array:
+    def _sum(self, phi: Array, v: Array, batch: Array | None, columns: int) -> tuple[float, Array]:
         p = self._points
         size = len(p.x) if batch is None else len(batch)
-        rows = _leaf_rows(size, len(phi))
-        partials = np.empty((-(-size // rows), len(phi) + 1))
-        self._sums(
-            phi.astype(np.float64),
-            np.empty(0) if v is None else v.astype(np.float64),
-            p.x,
-            p.y,
-            p.x[:0] if p.weight is None else p.weight,
-            np.empty(0, np.int64) if batch is None else batch,
-            rows,
-            partials,
-        )
-        return _tree_sum(partials)
+        point = phi.astype(np.float64)
+        weight = p.x[:0] if p.weight is None else p.weight
+        indices = np.empty(0, np.int64) if batch is None else batch
 
+        def run(first: int, last: int, rows: int, losses: Array, partials: Array) -> None:
+            self._loop(point, v, p.x, p.y, weight, indices, first, last, rows, losses, partials)
 
-def _leaf_rows(size: int, params: int) -> int:
-    """Samples of each leaf but the last, as in the core's leaves.hpp."""
-    most = min(max((1 << 22) // params, LANES), MOST)
-    rows = max(-(-size // most), LEAST)
-    return -(-rows // LANES) * LANES
-
-
-def _tree_sum(parts: Array) -> Array:
-    """Σ over the first axis, of neighbours, then of theirs."""
-    while len(parts) > 1:
-        pairs = len(parts) // 2 * 2
-        parts = np.concatenate([parts[:pairs:2] + parts[1:pairs:2], parts[pairs:]])
-    total: Array = parts[0]
-    return total
+        work = size * (32 + 2 * len(phi))
+        return sum_leaves(run, size, len(phi), columns, work, get_num_threads())

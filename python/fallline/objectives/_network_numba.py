@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
-from ..backends.numba import _compiler
+from ..backends.numba import compiler
 from . import _activations
 from ._network import Model
 
@@ -27,7 +27,7 @@ def _njit() -> Callable[..., Any]:
         return lambda x: math.erf(x)
 
     register_jitable(_activations.sigmoid)  # which others call
-    return _compiler()
+    return compiler()
 
 
 @lru_cache(maxsize=64)

@@ -197,7 +197,8 @@ class Objective:
             unit[j] = 1
             columns[j] = self.hvp(vector, unit, indices)
             unit[j] = 0
-        return 0.5 * (columns + columns.T)
+        symmetric: Array = 0.5 * (columns + columns.T)
+        return symmetric
 
     def predict(self, phi: npt.ArrayLike, X: Any = None) -> Array:
         """What the model predicts for the samples of X (its own without one)."""
@@ -214,7 +215,7 @@ class Objective:
         if penalty := self._penalty(batch):
             for part in self._penalized:
                 values = phi[part]
-                loss += 0.5 * penalty * float(np.vdot(values, values))
+                loss += 0.5 * penalty * float(np.square(values, dtype=np.float64).sum())
                 if gradient is not None:
                     gradient[part] += self.dtype.type(penalty) * values
         return loss

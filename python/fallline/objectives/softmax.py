@@ -29,9 +29,10 @@ def value(z: Array, y: Array) -> tuple[Array, Array]:
 
 def curve(z: Array, y: Array, u: Array) -> Array:
     z = z.astype(np.float64)
-    p = np.exp(z - z.max(axis=1, keepdims=True))
+    p: Array = np.exp(z - z.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
-    return p * (u - (p * u).sum(axis=1, keepdims=True))
+    change: Array = p * (u - (p * u).sum(axis=1, keepdims=True))
+    return change
 
 
 def row(z: Array, y: Array, slope: Array) -> float:
@@ -46,7 +47,8 @@ def row(z: Array, y: Array, slope: Array) -> float:
         slope[c] /= total
     label = int(y[0])
     slope[label] -= 1.0
-    return math.log(total) - (np.float64(z[label]) - top)
+    loss: float = math.log(total) - (np.float64(z[label]) - top)
+    return loss
 
 
 def row_curve(z: Array, y: Array, u: Array) -> None:
@@ -146,4 +148,4 @@ class SoftmaxRegression(GeneralizedLinearModel):
 
     def predict(self, phi: npt.ArrayLike, X: Any = None) -> Array:
         """The likeliest class of each sample."""
-        return np.argmax(self.outputs(phi, X), axis=1)
+        return np.asarray(np.argmax(self.outputs(phi, X), axis=1))
