@@ -3,6 +3,7 @@
 
 #include "fallline/dispatch.hpp"
 #include "fastcall.hpp"
+#include "exchange.hpp"
 #include "objectives.hpp"
 #include "pairs.hpp"
 #include "tensors.hpp"
@@ -58,6 +59,7 @@ PYBIND11_MODULE(_core, m) {
   def_fastcall<&Tensors::update>(tensors, "update",
                                  "update(work, watch, threads, progress, pending, sums)");
 
+  fallline::python::bind_exchange(m);
   fallline::python::bind_objectives(m);
   fallline::python::bind_pairs(m);
   fallline::python::bind_training(m);

@@ -55,16 +55,11 @@ bool same_shape(const py::array& a, const py::array& b) {
 
 Tensors::Tensors(const py::list& params, const py::list& slots,
                  const std::vector<std::uint32_t>& cohorts) {
-  const auto written = [&](const py::array& a) {
-    const char* begin = static_cast<const char*>(a.data());
-    if (a.nbytes() > 0) written_.push_back({begin, begin + a.nbytes()});
-    return const_cast<char*>(begin);
-  };
   for (std::size_t i = 0; i < params.size(); ++i) {
     params_.push_back(py::reinterpret_borrow<py::array>(params[i]));
     const py::array& param = params_.back();
     Tensor t{};
-    t.param = written(param);
+    t.param = written(param.data(), std::size_t(param.nbytes()));
     t.size = std::size_t(param.size());
     t.cohort = cohorts.at(i);
     if (!find_dtype(param, t.param_type)) throw std::logic_error("unchecked parameter");
@@ -72,15 +67,25 @@ Tensors::Tensors(const py::list& params, const py::list& slots,
     if (own.size() > std::size_t(max_slots)) throw std::logic_error("too many slots");
     for (std::size_t s = 0; s < own.size(); ++s) {
       slots_.push_back(py::reinterpret_borrow<py::array>(own[s]));
-      t.slots[s] = written(slots_.back());
+      t.slots[s] = written(slots_.back().data(), std::size_t(slots_.back().nbytes()));
     }
     tensors_.push_back(t);
   }
+  finish(cohorts.empty() ? 0 : *std::max_element(cohorts.begin(), cohorts.end()) + 1);
+}
+
+char* Tensors::written(const void* begin, std::size_t bytes) {
+  const char* first = static_cast<const char*>(begin);
+  if (bytes > 0) written_.push_back({first, first + bytes});
+  return const_cast<char*>(first);
+}
+
+void Tensors::finish(std::size_t cohorts) {
   std::sort(written_.begin(), written_.end(),
             [](const Range& a, const Range& b) { return a.begin < b.begin; });
-  cohorts_.resize(cohorts.empty() ? 0 : *std::max_element(cohorts.begin(), cohorts.end()) + 1);
-  kernels_.resize(cohorts_.size());
-  taking_part_.resize(cohorts_.size());
+  cohorts_.resize(cohorts);
+  kernels_.resize(cohorts);
+  taking_part_.resize(cohorts);
 }
 
 bool Tensors::overlaps(const char* begin, std::size_t bytes) const {
@@ -112,30 +117,47 @@ void Tensors::set_grad(py::handle grad, std::size_t i) {
   find_dtype(array, tensor.grad_type);
 }
 
-py::object Tensors::accept(const py::list& grads) {
-  if (grads.size() != tensors_.size()) return py::bool_(false);
-  bool moved = false;  // a tensor joined or left since the last step
-  bool all = true;
+void Tensors::begin() {
+  moved_ = false;
   std::fill(taking_part_.begin(), taking_part_.end(), unknown);
-  for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    const py::handle grad = PyList_GET_ITEM(grads.ptr(), py::ssize_t(i));
-    const bool present = !grad.is_none();
-    signed char& cohort = taking_part_[tensors_[i].cohort];
-    if (cohort == unknown) cohort = present;
-    if (cohort != present || (present && !acceptable(grad, i))) {
-      stale_ = true;
-      return py::bool_(false);
-    }
-    moved |= present != (tensors_[i].grad != nullptr);
-    all &= present;
-    set_grad(grad, i);
+}
+
+bool Tensors::take_part(std::size_t i, bool present, bool good) {
+  signed char& cohort = taking_part_[tensors_[i].cohort];
+  if (cohort == unknown) cohort = present;
+  if (cohort != present || !good) {
+    stale_ = true;
+    return false;
   }
-  if (moved || stale_) layout_.rebuild(tensors_);
-  stale_ = false;
-  if (all) return py::bool_(true);
+  moved_ |= present != (tensors_[i].grad != nullptr);
+  return true;
+}
+
+py::object Tensors::taking_part() {
+  if (moved_ || stale_ || by_rows_) layout_.rebuild(parts());
+  stale_ = by_rows_;
+  if (std::all_of(taking_part_.begin(), taking_part_.end(), [](auto c) { return c == 1; }))
+    return py::bool_(true);
   py::list active;
   for (const signed char cohort : taking_part_) active.append(cohort == 1);
   return active;
+}
+
+py::ssize_t Tensors::whole(std::size_t part) const {
+  if (part == no_tensor) return -1;
+  return static_cast<py::ssize_t>(by_rows_ ? row_owners_[part] : part);
+}
+
+py::object Tensors::accept(const py::list& grads) {
+  if (grads.size() != tensors_.size()) return py::bool_(false);
+  begin();
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const py::handle grad = PyList_GET_ITEM(grads.ptr(), py::ssize_t(i));
+    const bool present = !grad.is_none();
+    if (!take_part(i, present, !present || acceptable(grad, i))) return py::bool_(false);
+    set_grad(grad, i);
+  }
+  return taking_part();
 }
 
 void Tensors::bind(const py::list& grads) {
@@ -147,8 +169,8 @@ void Tensors::bind(const py::list& grads) {
 std::pair<double, py::ssize_t> Tensors::sum_squares(double scale, int threads) {
   const py::gil_scoped_release release;
   const SumSquares sum =
-      fallline::sum_squares(active_kernels(), tensors_, scale, layout_, threads, partials_);
-  return {sum.total, static_cast<py::ssize_t>(sum.first_nonfinite)};
+      fallline::sum_squares(active_kernels(), parts(), scale, layout_, threads, partials_);
+  return {sum.total, whole(sum.first_nonfinite)};
 }
 
 int Tensors::rule_of(py::handle kernel, std::size_t c) {
@@ -190,7 +212,7 @@ py::ssize_t Tensors::update(const py::tuple& work, bool watch, int threads, py::
   std::size_t first_nonfinite = no_tensor;
   const auto run = [&] {
     first_nonfinite =
-        fallline::update(active_kernels(), tensors_, cohorts_, layout_, threads, partials_, totals);
+        fallline::update(active_kernels(), parts(), cohorts_, layout_, threads, partials_, totals);
   };
   if (layout_.work() < too_short_to_share) {
     run();
@@ -203,7 +225,7 @@ py::ssize_t Tensors::update(const py::tuple& work, bool watch, int threads, py::
     const auto out = py::reinterpret_borrow<py::list>(sums);
     for (std::size_t i = 0; i < totals.size(); ++i) out[i] = totals[i];
   }
-  return watch ? static_cast<py::ssize_t>(first_nonfinite) : -1;
+  return watch ? whole(first_nonfinite) : -1;
 }
 
 }  // namespace fallline::python

@@ -31,26 +31,48 @@ class Tensors {
   py::ssize_t update(const py::tuple& work, bool watch, int threads, py::list progress,
                      const py::object& pending, const py::object& sums);
 
+ protected:
+  Tensors() = default;
+
+  // Adds memory that a step writes; finish() once all is there.
+  char* written(const void* begin, std::size_t bytes);
+  void finish(std::size_t cohorts);
+  bool overlaps(const char* begin, std::size_t bytes) const;
+
+  // accept() by its parts: begin; take_part for each tensor, false where its cohort is torn or
+  // `good` is false; then which cohorts take part.
+  void begin();
+  bool take_part(std::size_t i, bool present, bool good);
+  py::object taking_part();
+
+  // What a step works on: where a gradient has some rows of its parameter only, each is a tensor.
+  std::span<const Tensor> parts() const { return by_rows_ ? rows_ : tensors_; }
+  py::ssize_t whole(std::size_t part) const;
+
+  std::vector<Tensor> tensors_;
+  bool by_rows_ = false;
+  std::vector<Tensor> rows_;
+  std::vector<std::size_t> row_owners_;  // by row: the tensor
+
  private:
   struct Range {
     const char* begin;
     const char* end;
   };
   bool acceptable(py::handle grad, std::size_t i);
-  bool overlaps(const char* begin, std::size_t bytes) const;
   void set_grad(py::handle grad, std::size_t i);
   int rule_of(py::handle kernel, std::size_t cohort);
   void load(const py::tuple& work);
 
   std::vector<py::array> params_;
   std::vector<py::array> slots_;  // kept alive
-  std::vector<Tensor> tensors_;
-  std::vector<Range> written_;  // memory a step writes, sorted
+  std::vector<Range> written_;    // memory a step writes, sorted
   std::vector<Cohort> cohorts_;
   std::vector<py::object> kernels_;  // whose index is in the cohort
   std::vector<double> partials_;
   Layout layout_;
   bool stale_ = true;                     // the layout is not that of the gradients bound
+  bool moved_ = false;                    // a tensor joined or left since the last step
   std::vector<signed char> taking_part_;  // by cohort: 1, 0, or not seen yet
 };
 

@@ -146,3 +146,17 @@ def test_trajectory_is_torchs(name: str, options: dict[str, Any]) -> None:
 def test_every_shared_optimizer_is_compared() -> None:
     shared = {name for name in fl.optimizers() if hasattr(torch.optim, name)}
     assert shared == set(TORCH)
+
+
+def test_sgd_goes_on_from_torchs_buffer() -> None:
+    """Torch's SGD saves no step, and ours must not take the next one for the first."""
+    theirs = torch.ones(3, requires_grad=True)
+    reference = torch.optim.SGD([theirs], lr=0.1, momentum=0.9)
+    theirs.grad = torch.ones(3)
+    reference.step()
+    ours = theirs.detach().numpy().copy()
+    opt = fl.SGD([ours], lr=0.1, momentum=0.9)
+    opt.load_state_dict(reference.state_dict())
+    reference.step()
+    opt.step([np.ones(3)])
+    assert relative_error(ours, theirs.detach().numpy()) < 1e-7

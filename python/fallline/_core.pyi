@@ -1,6 +1,6 @@
 """The C++ core: src/module.cpp."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ._types import Array
@@ -39,6 +39,32 @@ class Tensors:
         progress: list[Any],
         pending: Any,
         sums: list[float] | None,
+    ) -> int: ...
+
+class ExchangedTensors:
+    """A :class:`fallline.torch._binding.Native`: tensors that tell C++ where they lie."""
+
+    def __init__(
+        self,
+        types: tuple[type, ...],
+        lists: list[list[Any]],
+        entries: Sequence[Any],
+        local: Callable[[Any], Any],
+        conform: Callable[[int, Any], Any],
+    ) -> None: ...
+    def remember_state(self, state: dict[Any, Any]) -> None: ...
+    def accept(self, lists: list[Any], state: dict[Any, Any]) -> bool | list[bool]: ...
+    def sum_squares(self, scale: float, threads: int) -> tuple[float, int]: ...
+    def release(self) -> None: ...
+    def update(
+        self,
+        work: tuple[Any, ...],
+        watch: bool,
+        threads: int,
+        progress: list[Any],
+        pending: Any,
+        sums: list[float] | None,
+        numbers: tuple[tuple[float, ...] | None, ...],
     ) -> int: ...
 
 class Objective:

@@ -127,7 +127,8 @@ def _check_entries(
             scalars = {k: _plain(saved.get(k, v)) for k, v in initial.items()}
             if "sums" in saved:
                 scalars["sums"] = tuple(saved["sums"])
-            step = _plain(saved.get("step", 0))
+            # Where there is state there was a step: torch's SGD counts none.
+            step = _plain(saved.get("step", int(bool(saved))))
             if step != int(step) or step < 0:
                 raise ValueError(f"state dict has step {step} for {name}")
             entries.append((int(step), scalars, arrays))

@@ -34,8 +34,9 @@ def get_num_threads() -> int:
     """Number of threads a large step uses.
 
     ``FALLLINE_NUM_THREADS`` if set, else ``OMP_NUM_THREADS``, else the CPUs that this process may
-    use: its affinity and its cgroup's quota, not the machine's count. Small steps stay on the
-    calling thread whatever the number. Results do not depend on it.
+    use: its affinity and its cgroup's quota, not the machine's count, shared among the ranks here
+    where a launcher such as torchrun gives their number (``LOCAL_WORLD_SIZE``). Small steps stay
+    on the calling thread whatever the number. Results do not depend on it.
 
     Examples
     --------
@@ -47,7 +48,7 @@ def get_num_threads() -> int:
     if _local.limit is not None:
         return _local.limit
     if _threads is None:
-        _threads = _from_environment() or available_cpus()
+        _threads = _from_environment() or max(1, available_cpus() // _ranks_here())
     return _threads
 
 
@@ -90,6 +91,11 @@ def _from_environment() -> int | None:
     # OpenMP's own variable may be a list, one number a nesting level; torchrun sets it to 1.
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
+def _ranks_here() -> int:
+    ranks = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return max(1, int(ranks)) if ranks.isdecimal() else 1
 
 
 def available_cpus() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,17 @@ def hyperparameters_of(cls: Any) -> list[str]:
     return [name for name in inspect.signature(cls).parameters if name not in own]
 
 
+def check_names(cls: Any, hyperparameters: Iterable[str]) -> None:
+    """Raise where an optimizer's class has no such hyperparameter."""
+    known = hyperparameters_of(cls)
+    for name in hyperparameters:
+        if name not in known and "options" not in known:
+            raise TypeError(
+                f"{name!r} is neither an argument of minimize nor a hyperparameter of "
+                f"{cls.__name__}, which has {', '.join(known)}"
+            )
+
+
 def make_optimizer(
     cls: Any, objective: Objective, phi: Array, seed: int, hyperparameters: Mapping[str, Any]
 ) -> Optimizer | Method:
@@ -136,13 +147,7 @@ def make_optimizer(
             f"optimizer must be one of fallline.optimizers() or a method as GradientDescent, "
             f"not {cls!r}"
         )
-    known = hyperparameters_of(cls)
-    for name in hyperparameters:
-        if name not in known and "options" not in known:
-            raise TypeError(
-                f"{name!r} is neither an argument of minimize nor a hyperparameter of "
-                f"{cls.__name__}, which has {', '.join(known)}"
-            )
+    check_names(cls, hyperparameters)
     if issubclass(cls, Method):
         method: Method = cls(objective, phi, seed=seed, **hyperparameters)
         return method

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._types import LearningRate
-from ..fit.arguments import make_optimizer
+from ..fit.arguments import check_names
 from ..optimizer import Optimizer
 from ..rules import Adam
 from . import rates
@@ -41,7 +41,9 @@ class Recipe:
     backend: str | None = None
 
     def __post_init__(self) -> None:
-        make_optimizer(self.optimizer, np.zeros(1), self.arguments(1))
+        given = self.arguments(1)
+        check_names(self.optimizer, given)
+        self.optimizer(np.zeros(1), **given)
 
     def arguments(self, steps_per_epoch: int) -> dict[str, Any]:
         """What the optimizer is given."""

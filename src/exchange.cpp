@@ -1,0 +1,373 @@
+#include "exchange.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace fallline::python {
+namespace {
+
+constexpr std::size_t none = ~std::size_t{0};
+
+// State tensors that are the same objects as before have, but for `tensor.data = …`, the same
+// memory; to look costs four cache misses each. Of many, a share is looked at in each step.
+constexpr std::size_t few = 128;
+constexpr std::size_t turns = 8;
+
+bool find_dtype(const dlpack::Tensor& tensor, DType& found) {
+  if (tensor.type_lanes != 1) return false;
+  if (tensor.type_code == dlpack::brain_floating && tensor.type_bits == 16) {
+    found = DType::bf16;
+    return true;
+  }
+  if (tensor.type_code != dlpack::floating) return false;
+  switch (tensor.type_bits) {
+    case 64:
+      found = DType::f64;
+      return true;
+    case 32:
+      found = DType::f32;
+      return true;
+    case 16:
+      found = DType::f16;
+      return true;
+    default:
+      return false;
+  }
+}
+
+const void* address(const dlpack::Tensor& tensor) {
+  return static_cast<const char*>(tensor.data) + tensor.byte_offset;
+}
+
+bool aligned(const dlpack::Tensor& tensor) {
+  return reinterpret_cast<std::uintptr_t>(address(tensor)) % (tensor.type_bits / 8) == 0;
+}
+
+std::size_t elements(const dlpack::Tensor& tensor) {
+  std::size_t count = 1;
+  for (std::int32_t d = 0; d < tensor.ndim; ++d) count *= std::size_t(tensor.shape[d]);
+  return count;
+}
+
+// Shape and strides are those of `dims`; the stride of a dimension of size 1 says nothing.
+bool lies_like(const dlpack::Tensor& tensor, const std::int64_t* dims, std::size_t ndim) {
+  if (std::size_t(tensor.ndim) != ndim || !std::equal(dims, dims + ndim, tensor.shape))
+    return false;
+  for (std::size_t d = 0; d < ndim; ++d)
+    if (dims[d] > 1 && tensor.strides[d] != dims[ndim + d]) return false;
+  return true;
+}
+
+double read(const void* number, DType type) {
+  return type == DType::f64 ? *static_cast<const double*>(number)
+                            : double(*static_cast<const float*>(number));
+}
+
+// What a number of this type remembers of `value`.
+double write(const void* number, DType type, double value) {
+  void* to = const_cast<void*>(number);
+  if (type == DType::f64)
+    *static_cast<double*>(to) = value;
+  else
+    *static_cast<float*>(to) = float(value);
+  return read(number, type);
+}
+
+}  // namespace
+
+ExchangedTensors::ExchangedTensors(const py::tuple& types, const py::list& lists,
+                                   const py::list& entries, py::object local, py::object conform)
+    : local_(std::move(local)), conform_(std::move(conform)) {
+  for (const py::handle type : types) types_.push_back(reinterpret_cast<PyTypeObject*>(type.ptr()));
+  const py::object capsule = py::object(types[0]).attr(dlpack::attribute);
+  const auto* api =
+      static_cast<dlpack::ExchangeApi*>(PyCapsule_GetPointer(capsule.ptr(), dlpack::capsule));
+  if (api == nullptr) throw py::error_already_set();
+  if (api->major != 1 || api->tensor_from_object == nullptr)
+    throw py::import_error("an exchange API of another kind");
+  tensor_from_object_ = api->tensor_from_object;
+  grad_ = py::object(types[0]).attr("grad");
+  is_neg_ = py::object(types[0]).attr("is_neg");
+
+  for (const py::handle list : lists) {
+    lists_.emplace_back();
+    for (const py::handle param : py::reinterpret_borrow<py::list>(list))
+      lists_.back().push_back(py::reinterpret_borrow<py::object>(param));
+  }
+  std::size_t next = 0, cohorts = 0;
+  for (const auto& list : lists_)
+    for (const py::object& param : list) {
+      const py::handle given = entries[next++];
+      Entry entry{};
+      entry.param = param;
+      entry.tensor = none;
+      if (given.is_none()) {
+        entries_.push_back(std::move(entry));
+        continue;
+      }
+      const auto fields = py::reinterpret_borrow<py::tuple>(given);
+      Tensor tensor{};
+      dlpack::Tensor home;
+      entry.home = fields[0];
+      entry.plain = entry.home.is(param);
+      if (!look(entry.home.ptr(), home) || !find_dtype(home, tensor.param_type))
+        throw std::logic_error("unchecked parameter");
+      entry.dims = dims_.size();
+      entry.ndim = std::size_t(home.ndim);
+      dims_.insert(dims_.end(), home.shape, home.shape + home.ndim);
+      dims_.insert(dims_.end(), home.strides, home.strides + home.ndim);
+      tensor.size = elements(home);
+      const auto item = [](DType type) { return item_size[int(type)]; };
+      tensor.param = written(address(home), tensor.size * item(tensor.param_type));
+      Place own;
+      DType type;
+      entry.first_place = places_.size();
+      int s = 0;
+      for (const py::handle slot : py::reinterpret_borrow<py::tuple>(fields[2])) {
+        if (s == max_slots || !place(slot, own, type)) throw std::logic_error("unchecked slot");
+        tensor.slots[s++] = written(own.data, tensor.size * item(type));
+        places_.push_back(own);
+      }
+      entry.last_place = places_.size();
+      entry.first_number = numbers_.size();
+      for (const py::handle number : py::reinterpret_borrow<py::tuple>(fields[3])) {
+        if (!place(number, own, type) || (type != DType::f32 && type != DType::f64))
+          throw std::logic_error("unchecked number");
+        numbers_.push_back({own, type, read(own.data, type)});
+      }
+      entry.last_number = numbers_.size();
+      entry.state = fields[4];
+      tensor.cohort = fields[5].cast<std::uint32_t>();
+      entry.by_rows = fields[6].cast<bool>();
+      cohorts = std::max<std::size_t>(cohorts, tensor.cohort + 1);
+      entry.tensor = tensors_.size();
+      tensors_.push_back(tensor);
+      entries_.push_back(std::move(entry));
+    }
+  finish(cohorts);
+}
+
+bool ExchangedTensors::look(PyObject* object, dlpack::Tensor& found) const {
+  if (std::find(types_.begin(), types_.end(), Py_TYPE(object)) == types_.end()) return false;
+  if (tensor_from_object_(object, &found) != 0) {
+    PyErr_Clear();
+    return false;
+  }
+  return found.device == dlpack::cpu || found.device == dlpack::pinned;
+}
+
+bool ExchangedTensors::place(const py::handle& object, Place& found, DType& type) const {
+  dlpack::Tensor tensor;
+  if (!look(object.ptr(), tensor) || !find_dtype(tensor, type)) return false;
+  found = {py::reinterpret_borrow<py::object>(object), address(tensor)};
+  return true;
+}
+
+bool ExchangedTensors::same_lists(const py::list& lists) const {
+  if (lists.size() != lists_.size()) return false;
+  for (std::size_t l = 0; l < lists_.size(); ++l) {
+    PyObject* list = PyList_GET_ITEM(lists.ptr(), py::ssize_t(l));
+    if (!PyList_Check(list) || std::size_t(PyList_GET_SIZE(list)) != lists_[l].size()) return false;
+    for (std::size_t i = 0; i < lists_[l].size(); ++i)
+      if (PyList_GET_ITEM(list, py::ssize_t(i)) != lists_[l][i].ptr()) return false;
+  }
+  return true;
+}
+
+// Every entry that was bound is in `state` still, with the tensors that it had.
+bool ExchangedTensors::same_state(const py::dict& state) const {
+  Py_ssize_t at = 0;
+  PyObject *key, *value;
+  std::size_t next = 0;
+  while (PyDict_Next(state.ptr(), &at, &key, &value) != 0) {
+    if (next == state_.size()) return false;
+    const StateItem& item = state_[next++];
+    if (value != item.dict) return false;
+    if (PyDict_Check(value) == 0) continue;
+    Py_ssize_t inner = 0;
+    PyObject *name, *entry;
+    for (PyObject* expected : item.values)
+      if (PyDict_Next(value, &inner, &name, &entry) == 0 ||
+          (expected != nullptr && entry != expected))
+        return false;
+    if (PyDict_Next(value, &inner, &name, &entry) != 0) return false;
+  }
+  return next == state_.size();
+}
+
+void ExchangedTensors::remember_state(const py::dict& state) {
+  state_.clear();
+  for (const auto& [key, value] : state) {
+    StateItem item{value.ptr(), {}};
+    if (PyDict_Check(value.ptr()))
+      for (const auto& [name, entry] : py::reinterpret_borrow<py::dict>(value)) {
+        const bool tensor = PyObject_TypeCheck(entry.ptr(), types_.front()) != 0;
+        item.values.push_back(tensor ? entry.ptr() : nullptr);
+      }
+    state_.push_back(std::move(item));
+  }
+}
+
+bool ExchangedTensors::unmoved(const Entry& entry) const {
+  const Tensor& tensor = tensors_[entry.tensor];
+  py::object local;
+  PyObject* home = entry.home.ptr();
+  if (!entry.plain) {
+    local = local_(entry.param);
+    if (!local.is_none()) home = local.ptr();
+  }
+  dlpack::Tensor now;
+  DType type;
+  if (!look(home, now) || address(now) != tensor.param || !find_dtype(now, type) ||
+      type != tensor.param_type || !lies_like(now, &dims_[entry.dims], entry.ndim))
+    return false;
+  const bool near = tensors_.size() <= few || entry.tensor % turns == turn_;
+  for (std::size_t p = entry.first_place; near && p < entry.last_place; ++p)
+    if (!look(places_[p].object.ptr(), now) || address(now) != places_[p].data) return false;
+  for (std::size_t n = entry.first_number; n < entry.last_number; ++n) {
+    const Number& number = numbers_[n];
+    if (read(number.place.data, number.type) != number.value) return false;
+    if (near && (!look(number.place.object.ptr(), now) || address(now) != number.place.data))
+      return false;
+  }
+  return true;
+}
+
+bool ExchangedTensors::is_negative(PyObject* object) const {
+  PyObject* arguments[] = {object};
+  const auto answer =
+      py::reinterpret_steal<py::object>(PyObject_Vectorcall(is_neg_.ptr(), arguments, 1, nullptr));
+  if (!answer) throw py::error_already_set();
+  return answer.ptr() == Py_True;
+}
+
+bool ExchangedTensors::plain_gradient(PyObject* grad, const Entry& entry, Tensor& tensor) const {
+  dlpack::Tensor found;
+  DType type;
+  if (!look(grad, found) || !find_dtype(found, type) || !aligned(found) ||
+      !lies_like(found, &dims_[entry.dims], entry.ndim) || is_negative(grad))
+    return false;
+  // What lay apart in the last step does so still: what is written has not moved.
+  if (tensor.grad == address(found) && tensor.grad_type == type) return true;
+  tensor.grad = address(found);
+  tensor.grad_type = type;
+  return !overlaps(static_cast<const char*>(tensor.grad),
+                   tensor.size * item_size[int(tensor.grad_type)]);
+}
+
+bool ExchangedTensors::take_gradient(std::size_t i, py::object grad) {
+  const Entry& entry = entries_[i];
+  Tensor& tensor = tensors_[entry.tensor];
+  if (entry.by_rows || !plain_gradient(grad.ptr(), entry, tensor)) {
+    grad = conform_(i, grad);
+    tensor.grad = nullptr;
+    if (grad.is_none()) return false;
+    if (py::isinstance<py::tuple>(grad))
+      take_rows(entry, py::reinterpret_borrow<py::tuple>(grad));
+    else if (!plain_gradient(grad.ptr(), entry, tensor))
+      throw std::logic_error("unchecked gradient");
+  }
+  held_.push_back(std::move(grad));
+  return true;
+}
+
+// Each row as a tensor of its own, of the same cohort.
+void ExchangedTensors::take_rows(const Entry& entry, const py::tuple& rows) {
+  dlpack::Tensor indices, values;
+  Tensor& tensor = tensors_[entry.tensor];
+  if (!look(py::object(rows[0]).ptr(), indices) || !look(py::object(rows[1]).ptr(), values) ||
+      !find_dtype(values, tensor.grad_type))
+    throw std::logic_error("unchecked rows");
+  tensor.grad = address(values);
+  const auto* index = static_cast<const std::int64_t*>(address(indices));
+  const std::size_t length = tensor.size / std::size_t(dims_[entry.dims]);
+  const bool wide = computes_in_f64(tensor.param_type);
+  const auto move = [](const void* base, std::size_t bytes) {
+    return static_cast<char*>(const_cast<void*>(base)) + bytes;
+  };
+  for (std::int64_t r = 0; r < indices.shape[0]; ++r) {
+    const std::size_t begin = std::size_t(index[r]) * length;
+    Tensor row = tensor;
+    row.size = length;
+    row.param = move(tensor.param, begin * item_size[int(tensor.param_type)]);
+    row.grad = move(tensor.grad, std::size_t(r) * length * item_size[int(tensor.grad_type)]);
+    for (void*& slot : row.slots)
+      if (slot != nullptr) slot = move(slot, begin * (wide ? 8 : 4));
+    rows_.push_back(row);
+    row_owners_.push_back(entry.tensor);
+  }
+}
+
+py::object ExchangedTensors::accept(const py::list& lists, const py::dict& state) {
+  release();
+  if (!same_lists(lists) || !same_state(state)) return py::bool_(false);
+  begin();
+  turn_ = (turn_ + 1) % turns;
+  rows_.clear();
+  row_owners_.clear();
+  by_rows_ = std::any_of(entries_.begin(), entries_.end(),
+                         [](const Entry& entry) { return entry.by_rows; });
+  const descrgetfunc get = Py_TYPE(grad_.ptr())->tp_descr_get;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const Entry& entry = entries_[i];
+    PyObject* param = entry.param.ptr();
+    py::object grad = entry.plain && get != nullptr
+                          ? py::reinterpret_steal<py::object>(get(
+                                grad_.ptr(), param, reinterpret_cast<PyObject*>(Py_TYPE(param))))
+                          : py::object(entry.param.attr("grad"));
+    if (!grad) throw py::error_already_set();
+    const bool present = !grad.is_none();
+    if (entry.tensor == none) {
+      if (present) return py::bool_(false);
+      continue;
+    }
+    const bool was = tensors_[entry.tensor].grad != nullptr;
+    if (!take_part(entry.tensor, present, unmoved(entry))) return py::bool_(false);
+    if (!present) {
+      tensors_[entry.tensor].grad = nullptr;
+      continue;
+    }
+    if (!take_gradient(i, std::move(grad))) {
+      take_part(entry.tensor, was, false);
+      return py::bool_(false);
+    }
+    if (by_rows_ && !entry.by_rows) {
+      rows_.push_back(tensors_[entry.tensor]);
+      row_owners_.push_back(entry.tensor);
+    }
+  }
+  return taking_part();
+}
+
+py::ssize_t ExchangedTensors::update(const py::tuple& work, bool watch, int threads,
+                                     py::list progress, const py::object& pending,
+                                     const py::object& sums, const py::tuple& numbers) {
+  const py::ssize_t bad = Tensors::update(work, watch, threads, progress, pending, sums);
+  for (const Entry& entry : entries_) {
+    if (entry.tensor == none) continue;
+    PyObject* own = PyTuple_GET_ITEM(numbers.ptr(), py::ssize_t(tensors_[entry.tensor].cohort));
+    if (own == Py_None) continue;
+    for (std::size_t n = entry.first_number; n < entry.last_number; ++n) {
+      PyObject* value = PyTuple_GET_ITEM(own, py::ssize_t(n - entry.first_number));
+      numbers_[n].value = write(numbers_[n].place.data, numbers_[n].type, PyFloat_AsDouble(value));
+    }
+  }
+  release();
+  return bad;
+}
+
+void bind_exchange(py::module_& m) {
+  py::class_<ExchangedTensors>(m, "ExchangedTensors")
+      .def(py::init<const py::tuple&, const py::list&, const py::list&, py::object, py::object>(),
+           py::arg("types"), py::arg("lists"), py::arg("entries"), py::arg("local"),
+           py::arg("conform"))
+      .def("remember_state", &ExchangedTensors::remember_state, py::arg("state"))
+      .def("accept", &ExchangedTensors::accept, py::arg("lists"), py::arg("state"))
+      .def("sum_squares", &ExchangedTensors::sum_squares, py::arg("scale"), py::arg("threads"))
+      .def("release", &ExchangedTensors::release)
+      .def("update", &ExchangedTensors::update, py::arg("work"), py::arg("watch"),
+           py::arg("threads"), py::arg("progress"), py::arg("pending"), py::arg("sums"),
+           py::arg("numbers"));
+}
+
+}  // namespace fallline::python
