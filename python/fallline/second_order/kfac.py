@@ -117,7 +117,7 @@ class KFAC(StochasticMethod):
         objective: Objective | None = None,
         x0: npt.ArrayLike | None = None,
         *,
-        lr: LearningRate = 0.1,
+        lr: LearningRate = 0.03,
         momentum: float = 0.9,
         damping: float = 1e-2,
         decay: float = 0.95,
