@@ -29,9 +29,7 @@ from torch import Tensor
 from ._modes import Lookahead, ScheduleFree
 from ._optimizer import Optimizer as Optimizer
 
-Params: TypeAlias = (
-    Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
-)
+Params: TypeAlias = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, Any]]
 '''
 
 TYPES = {
