@@ -460,10 +460,10 @@ def test_the_guide_does_what_it_says(
     assert lines[0] == "saddle: 1 of 2 eigenvalues is negative, the smallest -2; the largest is 2"
     assert lines[1].startswith("local minimum")
     assert lines[1].endswith("0.707]")
-    assert [float(line) for line in lines[2:4]] == pytest.approx([0.039216, 0.02], rel=1e-4)
-    assert lines[4].startswith("TaylorPrediction(")
-    assert any(line.startswith("1.0169834") for line in lines)  # a line search's end
     numbers = [float(line) for line in lines if re.fullmatch(r"[\d.e-]+", line)]
+    assert numbers[:2] == pytest.approx([0.039216, 0.02], rel=1e-4)
     assert numbers[-1] < 1e-8  # the gradient's error
+    assert any(line.startswith("TaylorPrediction(") for line in lines)
+    assert any(line.startswith("1.0169834") for line in lines)  # a line search's end
     pictures = sorted(path.name for path in tmp_path.glob("*.png"))
     assert pictures == ["brackets.png", "himmelblau.png", "spectrum.png", "zigzag.png"]
