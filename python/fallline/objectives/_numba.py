@@ -70,7 +70,7 @@ def _loops(head: Head) -> Loops:
     row, row_curve = njit(head.row), njit(head.row_curve)
     dense_output, sparse_output = njit(_dense_output), njit(_sparse_output)
 
-    @njit  # type: ignore[untyped-decorator]
+    @njit
     def value(b: Batch, i: int, z: Array, u: Array) -> float:
         """A sample's loss from its outputs; u becomes its slopes or their change along u."""
         weight = np.float64(b.weight[i]) if b.weight.size else 1.0
@@ -83,7 +83,7 @@ def _loops(head: Head) -> Loops:
             u[c] *= weight
         return weight * loss
 
-    @njit  # type: ignore[untyped-decorator]
+    @njit
     def dense(
         X: Array, b: Batch, first: int, last: int, rows: int, losses: Array, partials: Array
     ) -> None:
@@ -113,7 +113,7 @@ def _loops(head: Head) -> Loops:
                     if b.intercept:
                         partial[b.outputs * d + c] += slope
 
-    @njit  # type: ignore[untyped-decorator]
+    @njit
     def sparse(
         X: tuple[Array, Array, Array],
         b: Batch,
@@ -146,7 +146,7 @@ def _loops(head: Head) -> Loops:
                     slopes[k, c] = u[c]
                     partials[leaf, c] += u[c]
 
-    @njit  # type: ignore[untyped-decorator]
+    @njit
     def columns(
         X: tuple[Array, Array, Array],
         rows: Array,
