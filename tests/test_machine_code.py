@@ -36,6 +36,7 @@ pytestmark = [
 ]
 
 Objects = dict[str, Path]  # of each ISA
+KINDS = {"kernels": "kernels()", "objective_kernels": "objectives()"}  # and what they export
 Code = dict[str, list[str]]  # instructions of each function
 
 
@@ -47,8 +48,8 @@ def run(*command: str | Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
-    """The kernels as the build makes them, an object file an ISA."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Objects]:
+    """The kernels as the build makes them: of each kind an object file an ISA."""
     for tool in ("cmake", "objdump", "nm"):
         if shutil.which(tool, path=PATH) is None:
             pytest.skip(f"needs {tool}")
@@ -57,13 +58,23 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Objects:
     build = tmp_path_factory.mktemp("core")
     run("cmake", "-S", ROOT, "-B", build, "-DFALLLINE_PYTHON=OFF", "-DCMAKE_BUILD_TYPE=Release")
     run("cmake", "--build", build, "--parallel", "2")
-    folders = build.glob("CMakeFiles/kernels_*.dir")
-    return {f.name[len("kernels_") : -len(".dir")]: next(f.rglob("*.o")) for f in folders}
+    folders = {f.name[len("kernels_") : -len(".dir")]: f for f in build.glob("**/kernels_*.dir")}
+    return {
+        kind: {isa: next(f.rglob(f"{kind}.cpp.o")) for isa, f in folders.items()} for kind in KINDS
+    }
 
 
 @pytest.fixture(scope="module")
-def code(objects: Objects) -> dict[str, Code]:
-    return {isa: disassemble(path) for isa, path in objects.items()}
+def disassembled(built: dict[str, Objects]) -> dict[str, dict[str, Code]]:
+    return {
+        kind: {isa: disassemble(path) for isa, path in objects.items()}
+        for kind, objects in built.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def code(disassembled: dict[str, dict[str, Code]]) -> dict[str, Code]:
+    return disassembled["kernels"]
 
 
 def disassemble(path: Path) -> Code:
@@ -96,8 +107,9 @@ def reachable(code: Code, entry: str) -> Iterator[str]:
                 ahead.append(target[1])
 
 
-def test_every_isa_is_looked_at(objects: Objects) -> None:
-    assert set(objects) == set(REGISTERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_isa_is_looked_at(built: dict[str, Objects], kind: str) -> None:
+    assert set(built[kind]) == set(REGISTERS)
 
 
 @pytest.mark.parametrize("isa", REGISTERS)
@@ -143,19 +155,43 @@ def test_conversions_and_sums_have_full_width(code: dict[str, Code], isa: str) -
         assert any(REGISTERS[isa] in line for line in reachable(code[isa], name)), name
 
 
+@pytest.mark.parametrize("dtype", SUFFIXES)
 @pytest.mark.parametrize("isa", REGISTERS)
-def test_nothing_is_contracted_or_approximated(code: dict[str, Code], isa: str) -> None:
+def test_rows_pass_at_full_width(
+    disassembled: dict[str, dict[str, Code]], isa: str, dtype: str
+) -> None:
+    """Products of rows are formed and added on full registers, rows fetched ahead beside them."""
+    code = disassembled["objective_kernels"][isa]
+    entry = next(name for name in code if re.search(rf"\bdense_rows<{dtype}>\(", name))
+    wide = [line for line in reachable(code, entry) if REGISTERS[isa] in line]
+    suffix = SUFFIXES[dtype]
+    multiplied = sum(re.match(rf"v?mul{suffix}\b", line) is not None for line in wide)
+    added = sum(re.match(rf"v?add{suffix}\b", line) is not None for line in wide)
+    # dots and add_rows of 8, 4 and 1 rows have a product a row at least.
+    assert multiplied >= 2 * 8 + 4 + 1
+    assert added >= 2 * 8 + 4 + 1
+    assert any(line.startswith("prefetch") for line in reachable(code, entry))
+
+
+@pytest.mark.parametrize("isa", REGISTERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_contracted_or_approximated(
+    disassembled: dict[str, dict[str, Code]], kind: str, isa: str
+) -> None:
     forbidden = re.compile(r"v?(fn?m(add|sub)|rcp|rsqrt)")
-    found = [i for function in code[isa].values() for i in function if forbidden.match(i)]
+    functions = disassembled[kind][isa]
+    found = [i for function in functions.values() for i in function if forbidden.match(i)]
     assert not found
-    assert sum(map(len, code[isa].values())) > 1000
+    assert sum(map(len, functions.values())) > 1000
 
 
 @pytest.mark.parametrize("isa", REGISTERS)
-def test_an_object_exports_one_symbol(objects: Objects, isa: str) -> None:
-    symbols = [line.split(maxsplit=2) for line in run("nm", "-C", objects[isa]).splitlines()]
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_object_exports_one_symbol(built: dict[str, Objects], kind: str, isa: str) -> None:
+    path = built[kind][isa]
+    symbols = [line.split(maxsplit=2) for line in run("nm", "-C", path).splitlines()]
     defined = [(kind, name) for _, kind, name in (s for s in symbols if len(s) == 3)]
     exported = [(kind, name) for kind, name in defined if kind.isupper() or kind in "uvw"]
-    assert exported == [("T", f"fallline::{isa}::kernels()")]
-    needed = set(run("nm", "-u", objects[isa]).split()) - {"U"}
+    assert exported == [("T", f"fallline::{isa}::{KINDS[path.name.split('.')[0]]}")]
+    needed = set(run("nm", "-u", path).split()) - {"U"}
     assert needed <= ALLOWED_FROM_OUTSIDE

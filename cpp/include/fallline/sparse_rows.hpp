@@ -22,21 +22,30 @@ struct SparseRows {
     return (lane[0] + lane[1]) + (lane[2] + lane[3]);
   }
 
+  // The lines of a row that will be needed soon, of a long one the first few: the rest of it the
+  // hardware foresees.
   void prefetch(std::size_t row) const {
-    __builtin_prefetch(values + indptr[row]);
-    __builtin_prefetch(columns + indptr[row]);
+    constexpr Index most = 8 * 64 / sizeof(T);
+    const Index begin = indptr[row], end = indptr[row + 1];
+    const Index last = end - begin < most ? end : begin + most;
+    for (Index i = begin; i < last; i += 64 / sizeof(T)) __builtin_prefetch(values + i);
+    for (Index i = begin; i < last; i += 64 / sizeof(Index)) __builtin_prefetch(columns + i);
+    if (last > begin) {
+      __builtin_prefetch(values + last - 1);
+      __builtin_prefetch(columns + last - 1);
+    }
   }
 
-  // First entry of [from, to) whose column is not below this one.
+  // First entry of [from, to) whose column is not below this one. Without branches: whether a
+  // column is below is a toss-up, and a wrong guess costs more than a step.
   Index lower_bound(Index from, Index to, std::size_t column) const {
-    while (from < to) {
-      const Index middle = from + (to - from) / 2;
-      if (std::size_t(columns[middle]) < column)
-        from = middle + 1;
-      else
-        to = middle;
+    Index n = to - from;
+    while (n > 1) {
+      const Index half = n / 2;
+      from += std::size_t(columns[from + half - 1]) < column ? half : 0;
+      n -= half;
     }
-    return from;
+    return n == 1 && std::size_t(columns[from]) < column ? from + 1 : from;
   }
 };
 

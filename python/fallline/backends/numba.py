@@ -124,7 +124,7 @@ def _pool(threads: int, pid: int) -> ThreadPoolExecutor:
 
 
 def run_jobs(jobs: list[Callable[[], None]], threads: int) -> None:
-    """Each thread on a contiguous run of the jobs."""
+    """Run jobs on this many threads, each on a contiguous run of them."""
     if threads == 1 or len(jobs) == 1:
         for job in jobs:
             job()

@@ -53,8 +53,8 @@ def check_structure(
         raise ValueError(f"{what}.indptr must rise from 0 over {rows + 1} entries")
     if indptr[-1] > size or indptr[-1] > len(indices):
         raise ValueError(
-            f"{what}.indptr ends at {indptr[-1]}; there are {len(indices)} indices and "
-            f"{size} values"
+            f"{what}.indptr ends at {indptr[-1]}; "
+            f"there are {len(indices)} indices and {size} values"
         )
     used = indices[: indptr[-1]]
     if used.size == 0:
