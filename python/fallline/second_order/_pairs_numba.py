@@ -10,7 +10,7 @@ import numpy as np
 
 from .._types import Array
 from ..backends._tiles import LANES, TILE, tree_sum
-from ..backends.numba import BLOCK, _compiler, _run
+from ..backends.numba import BLOCK, compiler, run_jobs
 from ._pairs_numpy import Reference
 
 __all__ = ["bind"]
@@ -56,7 +56,7 @@ def _combine_loop(
 
 @cache
 def _compiled(loop: Callable[..., None]) -> Callable[..., None]:
-    compiled: Callable[..., None] = _compiler()(loop)
+    compiled: Callable[..., None] = compiler()(loop)
     return compiled
 
 
@@ -75,7 +75,7 @@ class Compiled(Reference):
             )
             for i in range(0, sums.size, tiles)
         ]
-        _run(jobs, threads)
+        run_jobs(jobs, threads)
         return tree_sum(sums)
 
     def _combine(
@@ -95,7 +95,7 @@ class Compiled(Reference):
             partial(_compiled(_combine_loop), *fixed, gradient[block], d[block], block.start)
             for block in blocks
         ]
-        _run(jobs, threads)
+        run_jobs(jobs, threads)
 
 
 def bind(s: Array, y: Array) -> Compiled:
