@@ -82,7 +82,6 @@ class ExchangedTensors : public Tensors {
   std::vector<Place> places_;
   std::vector<Number> numbers_;
   std::vector<StateItem> state_;
-  std::size_t turn_ = 0;
   std::vector<py::object> held_;  // gradients, during a step
 };
 

@@ -39,9 +39,10 @@ class KeptPairs {
         type_(float_type(s_)) {}
 
   Sums products(const Indices& rows, std::size_t added, const py::array& gradient,
-                const py::array& before, double alpha, int threads) {
+                const py::array& before, py::array x, double alpha, int threads) {
     const Rows old(*this, rows);
-    const NewPair pair{row(s_, added), row(y_, added), gradient.data(), before.data(), alpha};
+    const NewPair pair{row(s_, added), row(y_, added),   gradient.data(),
+                       before.data(),  x.mutable_data(), alpha};
     return without_lock(work(rows), [&] { return pair_products(old.pairs, pair, threads); });
   }
 
@@ -88,7 +89,7 @@ void bind_pairs(py::module_& m) {
   py::class_<KeptPairs>(m, "Pairs")
       .def(py::init<py::array, py::array>(), py::arg("s"), py::arg("y"))
       .def("products", &KeptPairs::products, py::arg("rows"), py::arg("added"), py::arg("gradient"),
-           py::arg("before"), py::arg("alpha"), py::arg("threads"))
+           py::arg("before"), py::arg("x"), py::arg("alpha"), py::arg("threads"))
       .def("combine", &KeptPairs::combine, py::arg("rows"), py::arg("s_weights"),
            py::arg("y_weights"), py::arg("g_weight"), py::arg("gradient"), py::arg("x"),
            py::arg("alpha"), py::arg("direction"), py::arg("trial"), py::arg("threads"))

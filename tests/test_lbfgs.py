@@ -100,7 +100,7 @@ def test_the_direction_is_that_of_the_dense_inverse(
         alpha = rng.uniform(0.1, 2)
         y = A @ (alpha * d)
         after = g + y
-        added, norm = pairs.add(after, g, alpha)
+        added, norm = pairs.add(after, g, x, alpha)
         assert added
         assert norm == pytest.approx(float(np.linalg.norm(after)))
         kept.append((alpha * d, after - g))
@@ -116,7 +116,7 @@ def test_pairs_without_curvature_are_left_out() -> None:
         nonlocal g
         pairs.look_ahead(g, x, 1.0, trial)
         before, g = g, g + curvature * pairs.direction
-        return pairs.add(g, before, 1.0)[0]
+        return pairs.add(g, before, x, 1.0)[0]
 
     assert [extend(0.3), extend(0.2), extend(0.1)] == [True] * 3
     rows, free = list(pairs.rows), pairs.free
@@ -190,10 +190,10 @@ def test_any_passes_agree(
     weights = rng.normal(size=(2, len(rows))).tolist()
 
     def passes(backend: Any) -> list[Any]:
-        own = s.copy(), y.copy()
+        own = s.copy(), y.copy(), x.copy()
         trial = np.empty_like(x)
-        kernels = backend.bind(*own)
-        products = kernels.products(rows, 5, g, before, alpha, threads)
+        kernels = backend.bind(*own[:2])
+        products = kernels.products(rows, 5, g, before, own[2], alpha, threads)
         ahead = kernels.combine(rows, *weights, 0.7, g, x, alpha, 5, trial, threads)
         return [*own, trial, list(products), list(ahead), kernels.slope(5, before, threads)]
 
@@ -406,6 +406,19 @@ def test_no_decrease_is_told_without_an_endless_loop() -> None:
     assert "found no step at which f falls enough" in res.message
     assert res.nfev <= 1 + 2 * 25
     assert res.x.tolist() == [1, 1, 1]
+
+
+def test_a_fit_that_fails_ends_where_it_was() -> None:
+    """What a search tries is not what is handed out."""
+    f = surfaces.Rosenbrock()
+    lying = Function(
+        lambda x: f.loss(x), lambda x: (1 if f.loss(x) > 1 else -1) * f.gradient(x), x0=[-1.2, 1]
+    )
+    res = fl.minimize(lying, None, fl.LBFGS, trajectory=True)
+    assert res.status == Status.NO_DECREASE
+    assert res.nit > 3
+    assert np.array_equal(res.x, res.trajectory[-1])
+    assert res.fun == f.loss(res.x) < 1
 
 
 def test_below_the_losses_rounding_the_gradient_decides() -> None:

@@ -56,9 +56,10 @@ template <class T>
 void products(std::size_t n, std::size_t count, DType type, double alpha, int threads) {
   const History<T> old(n, count, type);
   const Vector<T> g = some<T>(n, 50), before = some<T>(n, 51);
-  Vector<T> s = some<T>(n, 52), y(n), new_s = s, new_y(n);
+  Vector<T> s = some<T>(n, 52), y(n), x = some<T>(n, 53), new_s = s, new_y(n), new_x = x;
   for (std::size_t i = 0; i < n; ++i) {
     if (alpha != 1.0) new_s[i] = T(alpha) * new_s[i];
+    new_x[i] += new_s[i];
     new_y[i] = g[i] - before[i];
   }
   std::vector<double> expected;
@@ -73,10 +74,11 @@ void products(std::size_t n, std::size_t count, DType type, double alpha, int th
   with(new_s);
   with(new_y);
   expected.push_back(plain_dot(g, g));
-  const NewPair added{s.data(), y.data(), g.data(), before.data(), alpha};
+  const NewPair added{s.data(), y.data(), g.data(), before.data(), x.data(), alpha};
   CHECK(pair_products(old.pairs, added, threads) == expected, n, count, threads);
   CHECK(s == new_s, n, count, threads);
   CHECK(y == new_y, n, count, threads);
+  CHECK(x == new_x, n, count, threads);
 }
 
 template <class T>

@@ -105,6 +105,7 @@ class Pairs:
         added: int,
         gradient: Array,
         before: Array,
+        x: Array,
         alpha: float,
         threads: int,
     ) -> list[float]: ...

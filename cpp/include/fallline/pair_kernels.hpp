@@ -15,6 +15,12 @@ void scale_by(std::size_t n, T alpha, T* __restrict x) {
 }
 
 template <class T>
+void add_to(std::size_t n, const T* __restrict s, T* __restrict x) {
+#pragma omp simd
+  for (std::size_t i = 0; i < n; ++i) x[i] += s[i];
+}
+
+template <class T>
 void subtract(std::size_t n, const T* __restrict a, const T* __restrict b, T* __restrict out) {
 #pragma omp simd
   for (std::size_t i = 0; i < n; ++i) out[i] = a[i] - b[i];
@@ -27,6 +33,7 @@ void pair_products_as(const Pairs& pairs, const NewPair& added, std::size_t begi
   T* y = static_cast<T*>(added.y) + begin;
   const T* g = static_cast<const T*>(added.gradient) + begin;
   if (added.alpha != 1.0) scale_by(n, T(added.alpha), s);
+  add_to(n, s, static_cast<T*>(added.x) + begin);
   subtract(n, g, static_cast<const T*>(added.before) + begin, y);
   const bool more = begin + 2 * tile_size <= pairs.size;
   const auto with = [&](const T* x) __attribute__((always_inline)) {

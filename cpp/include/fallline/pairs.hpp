@@ -17,12 +17,14 @@ struct Pairs {
   DType type;        // f64 or f32: of all vectors here
 };
 
-// s ← α s, y ← g − g₋; then, for every pair and last the new one, s_i·y, s_i·g, y_i·y, y_i·g.
+// s ← α s, x ← x + s, y ← g − g₋; then, for every pair and last the new one, s_i·y, s_i·g, y_i·y,
+// y_i·g.
 struct NewPair {
   void* s;
   void* y;
   const void* gradient;
   const void* before;
+  void* x;
   double alpha;
 };
 inline constexpr std::size_t products_of_pair = 4;

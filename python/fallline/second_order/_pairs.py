@@ -29,10 +29,11 @@ class Passes(Protocol):
         added: int,
         gradient: Array,
         before: Array,
+        x: Array,
         alpha: float,
         threads: int,
     ) -> Sequence[float]:
-        """Row `added` becomes s ← α s and y ← g - g₋ (`gradient`, `before`).
+        """Row `added` becomes s ← α s and y ← g - g₋ (`gradient`, `before`); x ← x + s.
 
         Returns s_i·y, s_i·g, y_i·y, y_i·g of each pair, of the one added last, and g·g.
         """
@@ -126,10 +127,10 @@ class Pairs:
         """Along d, where the gradient is another."""
         return self._passes.slope(self.free, gradient, get_num_threads())
 
-    def add(self, gradient: Array, before: Array, alpha: float) -> tuple[bool, float]:
-        """Add the pair of the step α d, if it has curvature; with that, the norm of `gradient`."""
+    def add(self, gradient: Array, before: Array, x: Array, alpha: float) -> tuple[bool, float]:
+        """Move x by α d, add the pair if it has curvature; whether it has, and the norm of g."""
         new, rows = self.free, [*self.rows, self.free]
-        sums = self._passes.products(self.rows, new, gradient, before, alpha, get_num_threads())
+        sums = self._passes.products(self.rows, new, gradient, before, x, alpha, get_num_threads())
         products = np.array(sums[:-1]).reshape(len(rows), 4)
         sy, yy = (float(products[-1, k]) for k in (0, 2))
         length = alpha * self._length

@@ -24,6 +24,7 @@ class Reference:
         added: int,
         gradient: Array,
         before: Array,
+        x: Array,
         alpha: float,
         threads: int,
     ) -> list[float]:
@@ -31,6 +32,7 @@ class Reference:
         with np.errstate(all="ignore"):
             if alpha != 1:
                 np.multiply(s, s.dtype.type(alpha), out=s)
+            np.add(x, s, out=x)
             np.subtract(gradient, before, out=y)
             sums = [
                 self._dot(old, new, threads)

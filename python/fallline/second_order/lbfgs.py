@@ -64,9 +64,10 @@ class LBFGS(Method):
 
     Attributes
     ----------
-    x, gradient : ndarray
-        Parameters and the gradient there. Two steps later the same memory holds others: copy what
-        is to be kept.
+    x : ndarray
+        Parameters, updated in place.
+    gradient : ndarray
+        The gradient there; two steps later the same memory holds another.
     fun : float
         Loss at x.
     nit, nfev, ngev : int
@@ -137,8 +138,8 @@ class LBFGS(Method):
         self._pairs = Pairs(n, self.history_size, dtype)
         self.skipped = 0
         self._least = math.inf  # norm of a gradient at which a step has begun
-        # The next point and its gradient, which change places with x and gradient: a new array of
-        # 80 MB a step costs more than a pass over it.
+        # The next point and its gradient, which changes places with the last: a new array of 80 MB
+        # a step costs more than a pass over it.
         self._next = np.empty(n, dtype), np.empty(n, dtype)
 
     @property
@@ -269,14 +270,14 @@ class LBFGS(Method):
 
     def _accept(self, alpha: float, fun: float, message: str) -> Step:
         """Move to the trial point."""
-        x, gradient = self._next
+        trial, gradient = self._next
         before = self.gradient
         assert before is not None
-        added, norm = self._pairs.add(gradient, before, alpha)
+        added, norm = self._pairs.add(gradient, before, self.x, alpha)
         self.skipped += not added
         step = Step(True, message, self.fun, self.grad_norm, fun, alpha)
-        self._next = self.x, before
-        self.x, self.gradient, self.fun, self.grad_norm = x, gradient, fun, norm
+        self._next = trial, before
+        self.gradient, self.fun, self.grad_norm = gradient, fun, norm
         self._known = True
         self.nit += 1
         return step
