@@ -101,7 +101,7 @@ class GeneralizedLinearModel(Objective):
     def _accumulate(
         self, phi: Array, batch: Array | None, gradient: Array | None, scale: float
     ) -> float:
-        return self._evaluator.accumulate(phi, batch, gradient, scale)
+        return float(self._evaluator.accumulate(phi, batch, gradient, scale))
 
     def _curve(self, phi: Array, v: Array, batch: Array | None, out: Array, scale: float) -> None:
         self._evaluator.curve(phi, v, batch, out, scale)

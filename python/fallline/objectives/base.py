@@ -196,7 +196,7 @@ class Objective:
             unit[j] = 1
             columns[j] = self.hvp(vector, unit, indices)
             unit[j] = 0
-        return 0.5 * (columns + columns.T)
+        return np.asarray(0.5 * (columns + columns.T))
 
     def predict(self, phi: npt.ArrayLike, X: Any = None) -> Array:
         """What the model predicts for the samples of X (its own without one)."""

@@ -31,7 +31,7 @@ def curve(z: Array, y: Array, u: Array) -> Array:
     z = z.astype(np.float64)
     p = np.exp(z - z.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
-    return p * (u - (p * u).sum(axis=1, keepdims=True))
+    return np.asarray(p * (u - (p * u).sum(axis=1, keepdims=True)))
 
 
 def row(z: Array, y: Array, slope: Array) -> float:
@@ -46,7 +46,7 @@ def row(z: Array, y: Array, slope: Array) -> float:
         slope[c] /= total
     label = int(y[0])
     slope[label] -= 1.0
-    return math.log(total) - (np.float64(z[label]) - top)
+    return float(math.log(total) - (np.float64(z[label]) - top))
 
 
 def row_curve(z: Array, y: Array, u: Array) -> None:
@@ -146,4 +146,4 @@ class SoftmaxRegression(GeneralizedLinearModel):
 
     def predict(self, phi: npt.ArrayLike, X: Any = None) -> Array:
         """The likeliest class of each sample."""
-        return np.argmax(self.outputs(phi, X), axis=1)
+        return np.asarray(np.argmax(self.outputs(phi, X), axis=1))
