@@ -14,12 +14,20 @@ from fallline.bench import compare as comparing
 from fallline.bench import peers, register, show
 from fallline.bench.check import WrongResultError, check
 from fallline.bench.contestants import BOUND, OURS, ours
+from fallline.bench.gradients import GradientWork, gradient_works, line_up
+from fallline.bench.gradients import check as check_gradients
 from fallline.bench.measure import race
 from fallline.bench.report import Entry, Report, machine
 from fallline.bench.run import run
 from fallline.bench.works import Data, Training, Work, works
 
-MODULES = {"torch": "torch", "optax": "optax", "deepspeed": "deepspeed", "fallline numba": "numba"}
+MODULES = {
+    "torch": "torch",
+    "scipy": "scipy",
+    "optax": "optax",
+    "deepspeed": "deepspeed",
+    "fallline numba": "numba",
+}
 TINY = 1500  # more than a tile
 
 
@@ -41,6 +49,33 @@ def test_every_work_runs_with_every_peer_and_is_right(name: str) -> None:
         elif "torch.optim does not" not in entry.skipped.get(peer, ""):
             assert peer in entry.seconds, entry.skipped
     assert all(len(times) == 2 and min(times) > 0 for times in entry.seconds.values())
+
+
+@pytest.mark.parametrize("name", gradient_works())
+def test_every_gradient_work_runs_with_every_peer_and_is_right(name: str) -> None:
+    work = gradient_works()[name].shrunk(100)
+    if name == "logistic-csr":
+        pytest.importorskip("scipy")
+    entry = run(work, rounds=2, turn=0.0)
+    assert entry.bytes > 0
+    for peer in (OURS, BOUND, *work.peers):
+        if find_spec(needs(peer)) is None:
+            assert "not installed" in entry.skipped[peer]
+        else:
+            assert len(entry.seconds[peer]) == 2
+
+
+@pytest.mark.parametrize("name", gradient_works())
+def test_a_wrong_gradient_is_found(name: str) -> None:
+    pytest.importorskip("scipy")
+    work: GradientWork = gradient_works()[name].shrunk(100)
+    problem = work.problem(work)
+    ours = line_up(replace(work, peers=()), problem)[0][0]
+    ours.run(1)
+    check_gradients(work, problem, [ours])
+    ours.params()[0][-1] += 1
+    with pytest.raises(WrongResultError, match=r"fallline is off by .* in "):
+        check_gradients(work, problem, [ours])
 
 
 def test_there_is_a_work_for_every_optimizer() -> None:
@@ -173,6 +208,13 @@ def test_list() -> None:
     found = invoke("--list")
     assert found.exit_code == 0
     assert all(name in found.output for name in works())
+
+
+def test_gradients_are_listed_and_unknown_ones_named() -> None:
+    found = invoke("gradients", "--list")
+    assert found.exit_code == 0
+    assert all(name in found.output for name in gradient_works())
+    assert "'adamw-10k' is not a work" in invoke("gradients", "--only", "adamw-10k").output
 
 
 def test_bench_saves_and_plots(tmp_path: Path) -> None:

@@ -162,7 +162,8 @@ def test_rows_pass_at_full_width(
 ) -> None:
     """Products of rows are formed and added on full registers, rows fetched ahead beside them."""
     code = disassembled["objective_kernels"][isa]
-    entry = next(name for name in code if re.search(rf"\bdense_rows<{dtype}>\(", name))
+    # The losses, which compute in float64, are called by address and so are not reached.
+    entry = next(name for name in code if "any_dense_rows" in name)
     wide = [line for line in reachable(code, entry) if REGISTERS[isa] in line]
     suffix = SUFFIXES[dtype]
     multiplied = sum(re.match(rf"v?mul{suffix}\b", line) is not None for line in wide)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,13 +10,14 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from .. import threads
+from ..threads import get_num_threads
 from . import compare as comparing
 from . import show
+from .gradients import gradient_works
 from .peers import thread_count
 from .report import Report, machine
-from .run import run
-from .works import Training, Work, works
+from .run import AnyWork, run
+from .works import works
 
 ROUNDS, QUICK_ROUNDS = 15, 3
 
@@ -26,43 +28,79 @@ app = typer.Typer(
 )
 
 
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", help="A work to measure; may be repeated, or name several with commas."),
+]
+Quick = Annotated[bool, typer.Option("--quick", help="Three rounds: rough numbers.")]
+Rounds = Annotated[
+    int | None,
+    typer.Option("--rounds", min=1, help=f"Interleaved rounds ({ROUNDS}; quick: {QUICK_ROUNDS})."),
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Threads of every contestant.")
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", help="Save all times to this file.", dir_okay=False)
+]
+Plot = Annotated[
+    Path | None, typer.Option("--plot", help="Draw the ratios to this file.", dir_okay=False)
+]
+List = Annotated[bool, typer.Option("--list", help="List the works and stop.")]
+
+
 @app.callback()
 def bench(
     context: typer.Context,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(help="A work to measure; may be repeated, or name several with commas."),
-    ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Three rounds: rough numbers.")] = False,
-    rounds: Annotated[
-        int | None,
-        typer.Option(min=1, help=f"Interleaved rounds ({ROUNDS}; quick: {QUICK_ROUNDS})."),
-    ] = None,
-    threads_: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, help="Threads of every contestant."),
-    ] = None,
-    json: Annotated[
-        Path | None,
-        typer.Option(help="Save all times to this file.", dir_okay=False),
-    ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(help="Draw the ratios to this file.", dir_okay=False),
-    ] = None,
-    list_: Annotated[bool, typer.Option("--list", help="List the works and stop.")] = False,
+    only: Only = None,
+    quick: Quick = False,
+    rounds: Rounds = None,
+    threads: Threads = None,
+    json: Json = None,
+    plot: Plot = None,
+    list_: List = False,
 ) -> None:
     """Measure steps against the memory's speed and against other libraries."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
+        _bench(works(), only, rounds, threads, json, plot, list_)
+
+
+@app.command()
+def gradients(
+    only: Only = None,
+    quick: Quick = False,
+    rounds: Rounds = None,
+    threads: Threads = None,
+    json: Json = None,
+    plot: Plot = None,
+    list_: List = False,
+    mnist: Annotated[
+        Path | None, typer.Option(help="Folder of MNIST's files.", file_okay=False, exists=True)
+    ] = None,
+) -> None:
+    """Measure epochs of minibatch gradients; "of bound": of the speed of reading the samples."""
+    rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
+    _bench(gradient_works(mnist), only, rounds, threads, json, plot, list_)
+
+
+def _bench(
+    table: Mapping[str, AnyWork],
+    only: list[str] | None,
+    rounds: int,
+    threads: int | None,
+    json: Path | None,
+    plot: Path | None,
+    list_: bool,
+) -> None:
     console = Console()
     if list_:
-        for work in works().values():
+        for work in table.values():
             console.print(f"{work.name:<24}{work.title}", highlight=False)
         return
-    chosen = _chosen(only)
-    with thread_count(threads_ or threads.get_num_threads()):
-        report = _measure(chosen, rounds or (QUICK_ROUNDS if quick else ROUNDS), console)
+    chosen = _chosen(table, only)
+    with thread_count(threads or get_num_threads()):
+        report = _measure(chosen, rounds, console)
     console.print(show.table(report))
     for line in show.missing(report):
         console.print(f"not measured: {line}", style="dim", highlight=False)
@@ -72,8 +110,7 @@ def bench(
         show.plot(report, plot)
 
 
-def _chosen(only: list[str] | None) -> list[Work | Training]:
-    table = works()
+def _chosen(table: Mapping[str, AnyWork], only: list[str] | None) -> list[AnyWork]:
     if only is None:
         return list(table.values())
     names = [name for group in only for name in group.split(",") if name]
@@ -85,7 +122,7 @@ def _chosen(only: list[str] | None) -> list[Work | Training]:
     return [table[name] for name in names]
 
 
-def _measure(chosen: list[Work | Training], rounds: int, console: Console) -> Report:
+def _measure(chosen: list[AnyWork], rounds: int, console: Console) -> Report:
     entries = []
     host = machine(rounds)
     # Drawn between rounds only: a thread that draws would take time from the steps.

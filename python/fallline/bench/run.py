@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, TypeAlias
 
-from . import check, training
+from . import check, gradients, training
 from .contestants import BOUND, OURS, Contestant, UnavailableError, memory_bound, ours
+from .gradients import GradientWork
 from .measure import TURN, race
 from .peers import PEERS
 from .report import Entry
 from .works import Data, Training, Work
 
+AnyWork: TypeAlias = Work | Training | GradientWork
+
 
 def run(
-    work: Work | Training,
+    work: AnyWork,
     rounds: int,
     turn: float = TURN,
     tell: Callable[[], object] = lambda: None,
@@ -22,6 +25,8 @@ def run(
     """Measure a work against its peers, and check the results."""
     if isinstance(work, Training):
         return _run_training(work, rounds, turn, tell)
+    if isinstance(work, GradientWork):
+        return _run_gradients(work, rounds, turn, tell)
     data = Data.of(work)
     contestants, skipped = line_up(work, data, work.peers)
     seconds = race(contestants, rounds, turn, tell)
@@ -59,3 +64,18 @@ def _run_training(work: Training, rounds: int, turn: float, tell: Callable[[], o
     seconds = race(trainees, rounds, turn, tell)
     training.check(work, trainees)
     return Entry(work.name, work.title, 0.0, seconds, {}, {})
+
+
+def _run_gradients(
+    work: GradientWork, rounds: int, turn: float, tell: Callable[[], object]
+) -> Entry:
+    try:
+        problem = work.problem(work)
+    except UnavailableError as reason:
+        names = (OURS, *work.peers)
+        return Entry(work.name, work.title, 0.0, {}, {}, dict.fromkeys(names, str(reason)))
+    contestants, skipped = gradients.line_up(work, problem)
+    seconds = race(contestants, rounds, turn, tell)
+    gradients.check(work, problem, contestants)
+    details = {c.name: c.detail for c in contestants if c.detail}
+    return Entry(work.name, work.title, problem.bytes, seconds, details, skipped)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .._extras import require
+
 __all__ = ["as_csr", "is_sparse"]
 
 
@@ -18,8 +20,7 @@ def is_sparse(X: Any) -> bool:
 
 def as_csr(what: str, X: Any) -> Any:
     """X as a CSR array whose structure has been checked, so that no index is out of bounds."""
-    from scipy.sparse import csr_array
-
+    csr_array = require("scipy.sparse", extra="sparse").csr_array
     if X.format != "csr":
         raise TypeError(f"{what} is sparse of format {X.format!r}; expected 'csr' ({what}.tocsr())")
     if X.ndim != 2 or 0 in X.shape:

@@ -197,8 +197,7 @@ class Objective:
             unit[j] = 1
             columns[j] = self.hvp(vector, unit, indices)
             unit[j] = 0
-        symmetric: Array = 0.5 * (columns + columns.T)
-        return symmetric
+        return np.asarray(0.5 * (columns + columns.T))
 
     def predict(self, phi: npt.ArrayLike, X: Any = None) -> Array:
         """What the model predicts for the samples of X (its own without one)."""

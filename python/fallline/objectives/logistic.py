@@ -24,17 +24,15 @@ def value(z: Array, y: Array) -> tuple[Array, Array]:
 
 
 def curve(z: Array, y: Array, u: Array) -> Array:
-    e: Array = np.exp(-np.abs(z.astype(np.float64)))
-    change: Array = e / ((1 + e) * (1 + e)) * u
-    return change
+    e = np.exp(-np.abs(z.astype(np.float64)))
+    return np.asarray(e / ((1 + e) * (1 + e)) * u)
 
 
 def row(z: Array, y: Array, slope: Array) -> float:
     x = np.float64(z[0])
     e = math.exp(-abs(x))
     slope[0] = (1.0 if x >= 0 else e) / (1.0 + e) - y[0]
-    loss: float = max(x, 0.0) - y[0] * x + math.log1p(e)
-    return loss
+    return float(max(x, 0.0) - y[0] * x + math.log1p(e))
 
 
 def row_curve(z: Array, y: Array, u: Array) -> None:

@@ -31,8 +31,7 @@ def curve(z: Array, y: Array, u: Array) -> Array:
     z = z.astype(np.float64)
     p: Array = np.exp(z - z.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
-    change: Array = p * (u - (p * u).sum(axis=1, keepdims=True))
-    return change
+    return np.asarray(p * (u - (p * u).sum(axis=1, keepdims=True)))
 
 
 def row(z: Array, y: Array, slope: Array) -> float:
@@ -47,8 +46,7 @@ def row(z: Array, y: Array, slope: Array) -> float:
         slope[c] /= total
     label = int(y[0])
     slope[label] -= 1.0
-    loss: float = math.log(total) - (np.float64(z[label]) - top)
-    return loss
+    return float(math.log(total) - (np.float64(z[label]) - top))
 
 
 def row_curve(z: Array, y: Array, u: Array) -> None:
