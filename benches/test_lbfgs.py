@@ -3,8 +3,7 @@
     python benches/test_lbfgs.py [variables]    # iterations of both in turn, and of minimize
 
 Both minimize the same separable function of 10 million variables, whose cost is in each
-iteration's time, with m = 10 pairs from the iteration on at which the history is full. SciPy's
-iterates on one core whatever the number of threads.
+iteration's time, with m = 10 pairs, from the iteration on at which the history is full.
 """
 
 from __future__ import annotations

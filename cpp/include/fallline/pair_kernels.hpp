@@ -26,6 +26,14 @@ void subtract(std::size_t n, const T* __restrict a, const T* __restrict b, T* __
   for (std::size_t i = 0; i < n; ++i) out[i] = a[i] - b[i];
 }
 
+// A tile in float64: itself where it is that already.
+inline const double* widened(std::size_t, const double* x, double*) { return x; }
+inline const double* widened(std::size_t n, const float* __restrict x, double* __restrict out) {
+#pragma omp simd
+  for (std::size_t i = 0; i < n; ++i) out[i] = double(x[i]);
+  return out;
+}
+
 template <class T>
 void pair_products_as(const Pairs& pairs, const NewPair& added, std::size_t begin, std::size_t n,
                       double* sums, std::size_t stride) {
@@ -35,11 +43,16 @@ void pair_products_as(const Pairs& pairs, const NewPair& added, std::size_t begi
   if (added.alpha != 1.0) scale_by(n, T(added.alpha), s);
   add_to(n, s, static_cast<T*>(added.x) + begin);
   subtract(n, g, static_cast<const T*>(added.before) + begin, y);
+  // Float32 is widened once, not in each of a row's two sums (and y and g not for each row).
+  alignas(64) double row[tile_size], wide_y[tile_size], wide_g[tile_size];
+  const double* changes = widened(n, y, wide_y);
+  const double* slopes = widened(n, g, wide_g);
   const bool more = begin + 2 * tile_size <= pairs.size;
   const auto with = [&](const T* x) __attribute__((always_inline)) {
     if (more) fetch_tile(x + tile_size);
-    sums[0] = dot(n, x, y);
-    sums[stride] = dot(n, x, g);
+    const double* wide = widened(n, x, row);
+    sums[0] = dot(n, wide, changes);
+    sums[stride] = dot(n, wide, slopes);
     sums += 2 * stride;
   };
   for (std::size_t i = 0; i < pairs.count; ++i) {
@@ -48,7 +61,7 @@ void pair_products_as(const Pairs& pairs, const NewPair& added, std::size_t begi
   }
   with(s);
   with(y);
-  sums[0] = dot(n, g, g);
+  sums[0] = dot(n, slopes, slopes);
 }
 
 template <class T>
