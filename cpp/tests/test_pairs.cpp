@@ -63,9 +63,9 @@ void products(std::size_t n, std::size_t count, DType type, double alpha, int th
     new_y[i] = g[i] - before[i];
   }
   std::vector<double> expected;
-  const auto with = [&](const Vector<T>& x) {
-    expected.push_back(plain_dot(x, new_y));
-    expected.push_back(plain_dot(x, g));
+  const auto with = [&](const Vector<T>& other) {
+    expected.push_back(plain_dot(other, new_y));
+    expected.push_back(plain_dot(other, g));
   };
   for (std::size_t i = 0; i < count; ++i) {
     with(old.s[i]);
