@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -297,6 +299,32 @@ def test_rows_of_every_length_stay_within_their_array() -> None:
         g = f.gradient(point(f)[0], out=out[: f.n_params])
         assert np.isfinite(g).all()
         assert (out[f.n_params :] == 7).all()
+
+
+MEMORY = """
+import resource
+import numpy as np, scipy.sparse as sp, fallline as fl
+fl.set_num_threads(2)
+n, d, k = 20_000, 1_000_000, 20
+rng = np.random.default_rng(0)
+columns = rng.integers(0, d // k, (n, k)) + np.arange(k) * (d // k)
+X = sp.csr_array((rng.standard_normal(n * k), columns.ravel(), np.arange(0, n * k + 1, k)), (n, d))
+f = fl.objectives.LogisticRegression(X, rng.integers(0, 2, n))
+phi, out = f.initial(), np.zeros(f.n_params)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for batch in (None, np.arange(4096), np.arange(32)):
+    f.loss_and_gradient(phi, batch, out)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / phi.nbytes)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of resident memory")
+def test_sparse_gradients_take_no_more_memory_than_a_vector_or_two() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 2
 
 
 # ---- extremes ----------------------------------------------------------------------------------
