@@ -133,7 +133,7 @@ def _ours(p: Problem) -> Epoch:
 
 
 def _read(p: Problem) -> Epoch:
-    """Reads what an epoch reads, in the order of memory, by the kernel of the global norm."""
+    """Reads the samples' values in the order of memory, by the kernel of the global norm."""
     arrays = [p.X.data] if hasattr(p.X, "indices") else [p.X.reshape(-1)]
 
     def epoch() -> Array:
@@ -202,7 +202,8 @@ def contestant(name: str, problem: Problem) -> Contestant:
         last[0] = epoch()
 
     detail = problem.objective.backend if name == OURS else ""
-    return Contestant(name, step, lambda: last, detail, problem.bytes)
+    size = float(problem.X.data.nbytes) if name == BOUND else problem.bytes
+    return Contestant(name, step, lambda: last, detail, size)
 
 
 def line_up(work: GradientWork, problem: Problem) -> tuple[list[Contestant], dict[str, str]]:

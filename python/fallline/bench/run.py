@@ -32,11 +32,17 @@ def run(
     seconds = race(contestants, rounds, turn, tell)
     check.check(work, data, contestants)
     size = contestants[0].bytes
-    for bound in (c for c in contestants if c.name == BOUND):
-        # The same bytes: a rule may have more streams than the largest kernel of streams.
-        seconds[BOUND] = [t * size / bound.bytes for t in seconds[BOUND]]
+    _scale_bounds(seconds, contestants, size)
     details = {c.name: c.detail for c in contestants if c.detail}
     return Entry(work.name, work.title, size, seconds, details, skipped)
+
+
+def _scale_bounds(
+    seconds: dict[str, list[float]], contestants: list[Contestant], size: float
+) -> None:
+    """To the same bytes: a rule may have more streams than the largest kernel of streams."""
+    for bound in (c for c in contestants if c.name == BOUND):
+        seconds[BOUND] = [t * size / bound.bytes for t in seconds[BOUND]]
 
 
 def line_up(
@@ -77,5 +83,6 @@ def _run_gradients(
     contestants, skipped = gradients.line_up(work, problem)
     seconds = race(contestants, rounds, turn, tell)
     gradients.check(work, problem, contestants)
+    _scale_bounds(seconds, contestants, problem.bytes)
     details = {c.name: c.detail for c in contestants if c.detail}
     return Entry(work.name, work.title, problem.bytes, seconds, details, skipped)
