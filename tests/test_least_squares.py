@@ -201,7 +201,7 @@ def test_more_garbow_hillstrom(name: str) -> None:
 
 
 def test_evaluations_beside_scipy() -> None:
-    """Over all problems together no more than 1.2 times those of MINPACK's lmder."""
+    """Over all problems together no more than 1.2 times those of SciPy's trf."""
     optimize = pytest.importorskip("scipy.optimize")
     own, other = [], []
     for residuals, x0, _ in PROBLEMS.values():
