@@ -1,0 +1,110 @@
+"""What the runs came to: CSV, JSON and a table."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from settings import OPTIMIZERS, TASKS
+
+Record = dict[str, Any]
+
+
+def read(folder: Path) -> list[Record]:
+    """The records in a folder, in the order of tasks and optimizers."""
+    records = [json.loads(path.read_text()) for path in (folder / "runs").glob("*.json")]
+    tasks, optimizers = list(TASKS), list(OPTIMIZERS)
+    return sorted(
+        records, key=lambda r: (tasks.index(r["task"]), optimizers.index(r["optimizer"]))
+    )
+
+
+def write(folder: Path) -> list[Record]:
+    """``results.json``, ``epochs.csv``, ``losses.csv`` and ``table.csv`` from the records."""
+    records = read(folder)
+    (folder / "results.json").write_text(json.dumps(records, indent=1))
+    columns = ("epoch", "train_loss", "test_loss", "test_accuracy", "cpu_seconds")
+    write_csv(
+        folder / "epochs.csv",
+        ("task", "optimizer", "lr", *columns),
+        (
+            (r["task"], r["optimizer"], r["settings"]["lr"], *(short(e[c]) for c in columns))
+            for r in records
+            for e in r["epochs"]
+        ),
+    )
+    write_csv(
+        folder / "losses.csv",
+        ("task", "optimizer", "epoch", "train_loss"),
+        (
+            (r["task"], r["optimizer"], short(at), short(loss))
+            for r in records
+            for at, loss in curve(r)
+        ),
+    )
+    write_csv(folder / "table.csv", HEADER, rows(records))
+    return records
+
+
+def curve(record: Record) -> Iterable[tuple[float, float]]:
+    """Training losses over the epochs: each at the middle of the part it is the mean of."""
+    for epoch in record["epochs"]:
+        losses = epoch["train_losses"]
+        for i, loss in enumerate(losses):
+            yield epoch["epoch"] - 1 + (i + 0.5) / len(losses), loss
+
+
+def done(records: Sequence[Record], task: str) -> int:
+    """The epochs that all of a task's runs have, so that they are compared at the same one."""
+    return min(
+        (len(r["epochs"]) for r in records if r["task"] == task and not r["diverged"]), default=0
+    )
+
+
+HEADER = ("task", "optimizer", "lr", "epochs", "accuracy", "published")
+
+
+def rows(records: Sequence[Record]) -> list[tuple[Any, ...]]:
+    """The table: accuracy in per cent after the last epoch that all of a task's runs have."""
+    table = []
+    for r in records:
+        epochs = done(records, r["task"])
+        if r["diverged"] or epochs:
+            accuracy = "diverged" if r["diverged"] else r["epochs"][epochs - 1]["test_accuracy"]
+            published = TASKS[r["task"]].published[r["optimizer"]]
+            lr = r["settings"]["lr"]
+            table.append((r["task"], r["optimizer"], lr, epochs, short(accuracy), published))
+    return table
+
+
+def show(records: Sequence[Record]) -> Table:
+    """The table for a terminal: a row an optimizer, a pair of columns a task."""
+    cells = {(task, optimizer): rest for task, optimizer, *rest in rows(records)}
+    tasks = [task for task in TASKS if done(records, task)]
+    table = Table("", title="Accuracy on the test images in per cent (in brackets: published)")
+    for task in tasks:
+        plural = "" if done(records, task) == 1 else "s"
+        table.add_column(f"{TASKS[task].title}\n{done(records, task)} epoch{plural}", justify="right")
+    for optimizer in OPTIMIZERS:
+        line = [cells.get((task, optimizer)) for task in tasks]
+        table.add_row(
+            optimizer, *(f"{c[2]} ({c[3]:.2f})" if c else "" for c in line)
+        )
+    return table
+
+
+def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(lines)
+
+
+def short(value: Any) -> Any:
+    """Five digits, which are more than the runs' scatter leaves."""
+    return f"{value:.5g}" if isinstance(value, float) else value
