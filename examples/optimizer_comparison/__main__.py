@@ -5,8 +5,11 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from functools import partial
+from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 from rich import print
@@ -23,11 +26,12 @@ app = typer.Typer(add_completion=False, help=__doc__, pretty_exceptions_enable=F
 Folder = Annotated[Path, typer.Option(help="Holds the official files of MNIST and CIFAR-10.")]
 Out = Annotated[Path, typer.Option(help="For checkpoints, results and pictures.")]
 Models = Annotated[
-    Optional[list[str]], typer.Option("--model", help="mlp, cnn or vgg13; all without.")
+    list[str] | None, typer.Option("--model", help="mlp, cnn or vgg13; all without.")
 ]
 
 
 def tasks_of(models: list[str] | None) -> dict[str, Task]:
+    """The tasks asked for, or all."""
     for name in models or ():
         if name not in TASKS:
             raise typer.BadParameter(f"{name!r} is none of {', '.join(TASKS)}")
@@ -39,7 +43,7 @@ def run(
     data: Folder,
     out: Out = Path("comparison"),
     model: Models = None,
-    epochs: Annotated[Optional[int], typer.Option(min=1, help="Other than the table's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Other than the table's.")] = None,
     quick: Annotated[bool, typer.Option(help="Small subsets: about a minute.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of start and batches.")] = 0,
 ) -> None:
@@ -58,21 +62,27 @@ def train_all(key: str, data: Data, epochs: int, out: Path, seed: int) -> None:
     task = TASKS[key]
     steps = -(-len(data.y) // task.batch_size)
     with progress_bars() as bars:
-        lines = {name: bars.add_task(f"{task.title}: {name}", total=epochs * steps) for name in OPTIMIZERS}
+        lines = {
+            name: bars.add_task(f"{task.title}: {name}", total=epochs * steps, start=False)
+            for name in OPTIMIZERS
+        }
         for epoch in range(1, epochs + 1):
             for name, line in lines.items():
-                bars.reset(line)
+                bars.start_task(line)
+                bars.update(line, completed=0)
                 one = Run(key, name, task.rates[name], seed, out / "runs")
-                one.train(data, epoch, lambda n, line=line: bars.advance(line, n))
+                one.train(data, epoch, partial(bars.advance, line))
                 bars.update(line, description=f"{task.title}: {name} {state_of(one)}")
             results.write(out)
 
 
 def state_of(one: Run) -> str:
+    """How far a run has come."""
     return "diverged" if one.diverged else f"{one.epochs[-1]['test_accuracy']:.2f} %"
 
 
 def progress_bars() -> Progress:
+    """Bars that count steps."""
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     )
@@ -92,7 +102,9 @@ def search(data: Folder, out: Out = Path("comparison"), model: Models = None) ->
                 for lr in task.grid[name]:
                     lines.append((key, name, lr, *tried(key, name, lr, held_out, Path(scratch))))
                     bars.advance(line)
-        results.write_csv(out / f"search-{key}.csv", SEARCHED, (l for l in lines if l[0] == key))
+        results.write_csv(
+            out / f"search-{key}.csv", SEARCHED, [line for line in lines if line[0] == key]
+        )
     show_search(lines)
 
 
@@ -111,9 +123,10 @@ def tried(key: str, name: str, lr: float, data: Data, folder: Path) -> tuple[flo
 
 
 def show_search(lines: list[tuple[str, str, float, float, float]]) -> None:
+    """Print each optimizer's learning rates, best first."""
     table = Table("", "", "loss by learning rate, the lowest first")
     for key, name in dict.fromkeys(line[:2] for line in lines):
-        ranked = sorted((line for line in lines if line[:2] == (key, name)), key=lambda l: l[3])
+        ranked = sorted((line for line in lines if line[:2] == (key, name)), key=itemgetter(3))
         table.add_row(key, name, "   ".join(f"{lr:g}: {loss:.3f}" for _, _, lr, loss, _ in ranked))
     print(table)
 
@@ -147,7 +160,7 @@ def step_time(key: str, name: str, data: Data) -> float:
     with tempfile.TemporaryDirectory() as scratch:
         learner = trainer(key, name, TASKS[key].rates[name], data, Path(scratch, "run"), 0)
         learner.epoch(1, lambda _: stamps.append(time.perf_counter()))
-    return 1e3 * statistics.median(b - a for a, b in zip(stamps[2:-1], stamps[3:], strict=True))
+    return 1e3 * statistics.median(after - before for before, after in pairwise(stamps[2:]))
 
 
 if __name__ == "__main__":

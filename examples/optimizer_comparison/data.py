@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 import fallline as fl
-
 from settings import Size, Task
 
 FOLDERS = {"mnist": "mnist", "cifar10": "cifar-10-batches-bin"}  # as their archives name them

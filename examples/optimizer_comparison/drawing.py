@@ -23,6 +23,7 @@ def draw(records: Sequence[Record], folder: Path) -> None:
 
 
 def tasks_of(records: Sequence[Record]) -> list[str]:
+    """The tasks with something to draw."""
     return [task for task in TASKS if done(records, task)]
 
 
@@ -55,7 +56,10 @@ def plot_run(upper: Any, lower: Any, record: Record) -> None:
     style = {"color": COLORS[i], "linestyle": DASHES[i], "label": record["optimizer"]}
     upper.plot(*zip(*curve(record), strict=True), **style)
     epochs = [0, *(e["epoch"] for e in record["epochs"])]
-    accuracies = [10.0, *(e["test_accuracy"] for e in record["epochs"])]  # of ten classes, by chance
+    accuracies = [
+        10.0,
+        *(e["test_accuracy"] for e in record["epochs"]),
+    ]  # of ten classes, by chance
     lower.plot(epochs, accuracies, marker="o", markersize=3, clip_on=False, **style)
 
 

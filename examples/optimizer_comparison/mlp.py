@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 import fallline as fl
-from fallline.fit.result import Status
-
 from data import Data
+from fallline.fit.result import Status
 from settings import OPTIMIZERS, Task
 
 HIDDEN = (1024, 1024)
@@ -41,13 +40,16 @@ class MLPTrainer:
 
     def epoch(self, k: int, tick: Callable[[int], None]) -> np.ndarray:
         """Train until the end of the k-th epoch; the loss of each of its steps."""
+        told = (k - 1) * self.steps
+
+        def callback(reached: fl.Result) -> None:
+            nonlocal told
+            tick(reached.nit - told)
+            told = reached.nit
+
         every = max(1, self.steps // 20)
         result = fl.minimize(
-            self.objective,
-            epochs=k,
-            callback=lambda _: tick(every),
-            callback_every=every,
-            **self.options,
+            self.objective, epochs=k, callback=callback, callback_every=every, **self.options
         )
         if result.status == Status.INTERRUPTED:
             raise KeyboardInterrupt

@@ -19,9 +19,7 @@ def read(folder: Path) -> list[Record]:
     """The records in a folder, in the order of tasks and optimizers."""
     records = [json.loads(path.read_text()) for path in (folder / "runs").glob("*.json")]
     tasks, optimizers = list(TASKS), list(OPTIMIZERS)
-    return sorted(
-        records, key=lambda r: (tasks.index(r["task"]), optimizers.index(r["optimizer"]))
-    )
+    return sorted(records, key=lambda r: (tasks.index(r["task"]), optimizers.index(r["optimizer"])))
 
 
 def write(folder: Path) -> list[Record]:
@@ -75,10 +73,12 @@ def rows(records: Sequence[Record]) -> list[tuple[Any, ...]]:
     for r in records:
         epochs = done(records, r["task"])
         if r["diverged"] or epochs:
-            accuracy = "diverged" if r["diverged"] else r["epochs"][epochs - 1]["test_accuracy"]
+            accuracy = "diverged"
+            if not r["diverged"]:
+                accuracy = f"{r['epochs'][epochs - 1]['test_accuracy']:.2f}"
             published = TASKS[r["task"]].published[r["optimizer"]]
             lr = r["settings"]["lr"]
-            table.append((r["task"], r["optimizer"], lr, epochs, short(accuracy), published))
+            table.append((r["task"], r["optimizer"], lr, epochs, accuracy, published))
     return table
 
 
@@ -89,16 +89,17 @@ def show(records: Sequence[Record]) -> Table:
     table = Table("", title="Accuracy on the test images in per cent (in brackets: published)")
     for task in tasks:
         plural = "" if done(records, task) == 1 else "s"
-        table.add_column(f"{TASKS[task].title}\n{done(records, task)} epoch{plural}", justify="right")
+        table.add_column(
+            f"{TASKS[task].title}\n{done(records, task)} epoch{plural}", justify="right"
+        )
     for optimizer in OPTIMIZERS:
         line = [cells.get((task, optimizer)) for task in tasks]
-        table.add_row(
-            optimizer, *(f"{c[2]} ({c[3]:.2f})" if c else "" for c in line)
-        )
+        table.add_row(optimizer, *(f"{c[2]} ({c[3]:.2f})" if c else "" for c in line))
     return table
 
 
 def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
+    """A CSV file with a header."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 import fallline as fl
-
 from data import Data
 from settings import OPTIMIZERS, TASKS
 
@@ -45,6 +44,7 @@ class Run:
 
     @property
     def path(self) -> Path:
+        """Where the record is."""
         return self.folder / f"{self.task}-{self.optimizer.split()[0].lower()}.json"
 
     def begin(self, data: Data) -> None:
@@ -111,6 +111,7 @@ class Run:
         os.replace(part, self.path)
 
     def record(self) -> dict[str, Any]:
+        """What the record says."""
         return {
             "task": self.task,
             "optimizer": self.optimizer,

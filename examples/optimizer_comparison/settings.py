@@ -17,6 +17,7 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "Nesterov 0.9": ("SGD", {"momentum": 0.9, "nesterov": True}),
 }
 
+
 @dataclass(frozen=True)
 class Size:
     """How much of the data is used, and how often."""
@@ -61,7 +62,7 @@ GRID = by_optimizer(
 # Three a rule for VGG-13, of which a step takes some 200 times as long as of the CNN.
 GRID_VGG = by_optimizer(
     (0.01, 0.03, 0.1),
-    (0.001, 0.003, 0.01),
+    (3e-4, 0.001, 0.003),
     (3e-5, 1e-4, 3e-4),
     (1e-4, 3e-4, 1e-3),
     (0.003, 0.01, 0.03),
