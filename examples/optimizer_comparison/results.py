@@ -23,7 +23,7 @@ def read(folder: Path) -> list[Record]:
 
 
 def write(folder: Path) -> list[Record]:
-    """``results.json``, ``epochs.csv``, ``losses.csv`` and ``table.csv`` from the records."""
+    """``results.json``, ``epochs.csv``, ``losses.csv``, ``table.csv``, ``table.md``."""
     records = read(folder)
     (folder / "results.json").write_text(json.dumps(records, indent=1))
     columns = ("epoch", "train_loss", "test_loss", "test_accuracy", "cpu_seconds")
@@ -46,6 +46,7 @@ def write(folder: Path) -> list[Record]:
         ),
     )
     write_csv(folder / "table.csv", HEADER, rows(records))
+    (folder / "table.md").write_text(markdown(records))
     return records
 
 
@@ -82,20 +83,40 @@ def rows(records: Sequence[Record]) -> list[tuple[Any, ...]]:
     return table
 
 
-def show(records: Sequence[Record]) -> Table:
-    """The table for a terminal: a row an optimizer, a pair of columns a task."""
-    cells = {(task, optimizer): rest for task, optimizer, *rest in rows(records)}
+def titles(records: Sequence[Record]) -> list[str]:
+    """A heading for each task with results."""
+    counts = {task: done(records, task) for task in TASKS}
+    return [
+        f"{TASKS[task].title}, {count} epoch{'' if count == 1 else 's'}"
+        for task, count in counts.items()
+        if count
+    ]
+
+
+def lines(records: Sequence[Record]) -> list[list[str]]:
+    """Each optimizer with its accuracies, and in brackets the published ones."""
+    cells = {
+        (task, name): f"{here} ({there:.2f})" for task, name, _, _, here, there in rows(records)
+    }
     tasks = [task for task in TASKS if done(records, task)]
+    return [[name, *(cells.get((task, name), "") for task in tasks)] for name in OPTIMIZERS]
+
+
+def show(records: Sequence[Record]) -> Table:
+    """The table for a terminal."""
     table = Table("", title="Accuracy on the test images in per cent (in brackets: published)")
-    for task in tasks:
-        plural = "" if done(records, task) == 1 else "s"
-        table.add_column(
-            f"{TASKS[task].title}\n{done(records, task)} epoch{plural}", justify="right"
-        )
-    for optimizer in OPTIMIZERS:
-        line = [cells.get((task, optimizer)) for task in tasks]
-        table.add_row(optimizer, *(f"{c[2]} ({c[3]:.2f})" if c else "" for c in line))
+    for title in titles(records):
+        table.add_column(title, justify="right")
+    for line in lines(records):
+        table.add_row(*line)
     return table
+
+
+def markdown(records: Sequence[Record]) -> str:
+    """The table for a page."""
+    header = ["", *titles(records)]
+    rule = ["---", *("---:" for _ in header[1:])]
+    return "".join(f"| {' | '.join(line)} |\n" for line in (header, rule, *lines(records)))
 
 
 def write_csv(path: Path, header: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
