@@ -6,7 +6,7 @@ import statistics
 import tempfile
 import time
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +29,10 @@ Models = Annotated[
     list[str] | None, typer.Option("--model", help="mlp, cnn or vgg13; all without.")
 ]
 
+Optimizers = Annotated[
+    list[str] | None, typer.Option("--optimizer", help="As in the table; all without.")
+]
+
 
 def tasks_of(models: list[str] | None) -> dict[str, Task]:
     """The tasks asked for, or all."""
@@ -38,33 +42,43 @@ def tasks_of(models: list[str] | None) -> dict[str, Task]:
     return {key: task for key, task in TASKS.items() if not models or key in models}
 
 
+def optimizers_of(names: list[str] | None) -> list[str]:
+    """The optimizers asked for, or all."""
+    for name in names or ():
+        if name not in OPTIMIZERS:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(OPTIMIZERS)}")
+    return [name for name in OPTIMIZERS if not names or name in names]
+
+
 @app.command()
 def run(
     data: Folder,
     out: Out = Path("comparison"),
     model: Models = None,
+    optimizer: Optimizers = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Other than the table's.")] = None,
     quick: Annotated[bool, typer.Option(help="Small subsets: about a minute.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of start and batches.")] = 0,
 ) -> None:
     """Train every model by every optimizer; go on where an earlier call stopped."""
+    names = optimizers_of(optimizer)
     (out / "runs").mkdir(parents=True, exist_ok=True)
     for key, task in tasks_of(model).items():
         size = task.quick if quick else task.full
-        train_all(key, load(task, data, size), epochs or size.epochs, out, seed)
+        train_all(key, names, load(task, data, size), epochs or size.epochs, out, seed)
     records = results.write(out)
     print(results.show(records))
     draw(out)
 
 
-def train_all(key: str, data: Data, epochs: int, out: Path, seed: int) -> None:
+def train_all(key: str, names: list[str], data: Data, epochs: int, out: Path, seed: int) -> None:
     """All optimizers on one model, an epoch each in turn, so that all get equally far."""
     task = TASKS[key]
     steps = -(-len(data.y) // task.batch_size)
     with progress_bars() as bars:
         lines = {
             name: bars.add_task(f"{task.title}: {name}", total=epochs * steps, start=False)
-            for name in OPTIMIZERS
+            for name in names
         }
         for epoch in range(1, epochs + 1):
             for name, line in lines.items():
@@ -89,16 +103,22 @@ def progress_bars() -> Progress:
 
 
 @app.command()
-def search(data: Folder, out: Out = Path("comparison"), model: Models = None) -> None:
+def search(
+    data: Folder,
+    out: Out = Path("comparison"),
+    model: Models = None,
+    optimizer: Optimizers = None,
+) -> None:
     """Choose learning rates: a short run each, judged by training images held out."""
+    names = optimizers_of(optimizer)
     out.mkdir(parents=True, exist_ok=True)
     lines: list[tuple[str, str, float, float, float]] = []
     for key, task in tasks_of(model).items():
         held_out = load_held_out(task, data)
-        total = sum(map(len, task.grid.values()))
+        total = sum(len(task.grid[name]) for name in names)
         with progress_bars() as bars, tempfile.TemporaryDirectory() as scratch:
             line = bars.add_task(task.title, total=total)
-            for name in OPTIMIZERS:
+            for name in names:
                 for lr in task.grid[name]:
                     lines.append((key, name, lr, *tried(key, name, lr, held_out, Path(scratch))))
                     bars.advance(line)
@@ -150,16 +170,21 @@ def time_steps(
     table = Table("", *OPTIMIZERS, title="ms a step")
     for key, task in tasks_of(model).items():
         few = load(task, data, Size(epochs=1, train=(steps + 3) * task.batch_size, test=1))
-        table.add_row(task.title, *(f"{step_time(key, name, few):.1f}" for name in OPTIMIZERS))
+        table.add_row(
+            task.title, *(f"{step_time(key, name, few, steps):.1f}" for name in OPTIMIZERS)
+        )
     print(table)
 
 
-def step_time(key: str, name: str, data: Data) -> float:
-    """Milliseconds a step takes."""
+def step_time(key: str, name: str, data: Data, steps: int) -> float:
+    """Milliseconds a step takes, epochs of few steps after one another."""
     stamps: list[float] = []
     with tempfile.TemporaryDirectory() as scratch:
         learner = trainer(key, name, TASKS[key].rates[name], data, Path(scratch, "run"), 0)
-        learner.epoch(1, lambda _: stamps.append(time.perf_counter()))
+        for k in count(1):
+            learner.epoch(k, lambda _: stamps.append(time.perf_counter()))
+            if len(stamps) >= steps + 3:
+                break
     return 1e3 * statistics.median(after - before for before, after in pairwise(stamps[2:]))
 
 

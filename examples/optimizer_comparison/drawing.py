@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from results import Record, curve, done, rows
 from settings import OPTIMIZERS, TASKS
@@ -37,10 +38,15 @@ def curves(records: Sequence[Record]) -> Figure:
             if record["task"] == task and record["epochs"]:
                 plot_run(upper, lower, record)
         upper.set_title(TASKS[task].title)
-        upper.set_yscale("log" if task == "mlp" else "linear")
+        if task == "mlp":
+            upper.set_yscale("log")
+        else:
+            # ln 10 = 2.3 is chance; the first steps can go far above it.
+            upper.set_ylim(0.95 * lowest_loss(records, task), 2.5)
         lower.set_xlabel("epoch")
         for ax in (upper, lower):
-            ax.set_xlim(0, done(records, task))
+            ax.set_xlim(0, 1.02 * done(records, task))
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             ax.grid(alpha=0.25)
             ax.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylabel("training loss")
@@ -50,17 +56,19 @@ def curves(records: Sequence[Record]) -> Figure:
     return figure
 
 
+def lowest_loss(records: Sequence[Record], task: str) -> float:
+    """Of all of a task's training losses."""
+    return min(loss for r in records if r["task"] == task for _, loss in curve(r))
+
+
 def plot_run(upper: Any, lower: Any, record: Record) -> None:
     """One run's training loss above, its accuracy below."""
     i = list(OPTIMIZERS).index(record["optimizer"])
     style = {"color": COLORS[i], "linestyle": DASHES[i], "label": record["optimizer"]}
+    style |= {"linewidth": 1.3, "markersize": 3}
     upper.plot(*zip(*curve(record), strict=True), **style)
-    epochs = [0, *(e["epoch"] for e in record["epochs"])]
-    accuracies = [
-        10.0,
-        *(e["test_accuracy"] for e in record["epochs"]),
-    ]  # of ten classes, by chance
-    lower.plot(epochs, accuracies, marker="o", markersize=3, clip_on=False, **style)
+    epochs = [e["epoch"] for e in record["epochs"]]
+    lower.plot(epochs, [e["test_accuracy"] for e in record["epochs"]], marker="o", **style)
 
 
 def table(records: Sequence[Record]) -> Figure:
