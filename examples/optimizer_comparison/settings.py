@@ -65,8 +65,8 @@ GRID_VGG = by_optimizer(
     (1e-4, 3e-4, 0.001, 0.003),
     (1e-5, 3e-5, 1e-4, 3e-4),
     (1e-4, 3e-4, 0.001),
-    (0.003, 0.01, 0.03),
-    (0.003, 0.01, 0.03),
+    (0.001, 0.003, 0.01, 0.03),
+    (0.001, 0.003, 0.01, 0.03),
 )
 
 TASKS = {
@@ -74,7 +74,7 @@ TASKS = {
         "MLP, MNIST",
         "mnist",
         batch_size=128,
-        rates=by_optimizer(0.1, 0.01, 3e-4, 3e-4, 0.03, 0.03),
+        rates=by_optimizer(0.03, 0.01, 1e-4, 3e-4, 0.1, 0.1),
         grid=GRID,
         published=by_optimizer(91.82, 97.77, 98.29, 98.32, 97.64, 97.62),
         full=Size(epochs=10),
