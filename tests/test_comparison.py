@@ -74,9 +74,10 @@ def test_quick(data: Path, tmp_path: Path) -> None:
     assert [(row["task"], row["optimizer"]) for row in table] == list(product(models, OPTIMIZERS))
     for row in table:
         assert row["epochs"] == ("1" if row["task"] == "vgg13" else "2")
-    for model in ("mlp", *(["cnn"] if "cnn" in models else [])):
-        accuracies = [float(row["accuracy"]) for row in table if row["task"] == model]
-        assert max(accuracies) > 60  # in few steps; by chance 10
+    losses = read(tmp_path / "losses.csv")
+    for model in models[:2]:  # two epochs of three steps
+        adam = [row for row in losses if (row["task"], row["optimizer"]) == (model, "Adam")]
+        assert float(adam[-1]["train_loss"]) < float(adam[0]["train_loss"])
     for name in ("curves.svg", "table.svg"):
         assert (tmp_path / name).read_text().count("<path") > 50
     assert len(json.loads((tmp_path / "results.json").read_text())) == len(table)

@@ -97,7 +97,7 @@ TASKS = {
         "VGG-13, CIFAR-10",
         "cifar10",
         batch_size=64,
-        rates=by_optimizer(0.01, 3e-4, 3e-5, 1e-4, 0.01, 0.01),
+        rates=by_optimizer(0.01, 3e-4, 3e-5, 1e-4, 0.003, 0.001),
         grid=GRID_VGG,
         published=by_optimizer(52.68, 68.11, 73.61, 74.61, 65.75, 66.02),
         full=Size(epochs=1),
