@@ -106,7 +106,8 @@ def show(records: Sequence[Record]) -> Table:
     """The table for a terminal."""
     table = Table("", title="Accuracy on the test images in per cent (in brackets: published)")
     for title in titles(records):
-        table.add_column(title, justify="right")
+        model, _, epochs = title.rpartition(", ")
+        table.add_column(f"{model}\n{epochs}", justify="right")
     for line in lines(records):
         table.add_row(*line)
     return table
