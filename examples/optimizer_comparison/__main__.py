@@ -57,6 +57,7 @@ def run(
     model: Models = None,
     optimizer: Optimizers = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Other than the table's.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Other than the table's.")] = None,
     quick: Annotated[bool, typer.Option(help="Small subsets: about a minute.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of start and batches.")] = 0,
 ) -> None:
@@ -65,26 +66,29 @@ def run(
     (out / "runs").mkdir(parents=True, exist_ok=True)
     for key, task in tasks_of(model).items():
         size = task.quick if quick else task.full
-        train_all(key, names, load(task, data, size), epochs or size.epochs, out, seed)
+        rates = {name: lr or task.rates[name] for name in names}
+        train_all(key, rates, load(task, data, size), epochs or size.epochs, out, seed)
     records = results.write(out)
     print(results.show(records))
     draw(out)
 
 
-def train_all(key: str, names: list[str], data: Data, epochs: int, out: Path, seed: int) -> None:
+def train_all(
+    key: str, rates: dict[str, float], data: Data, epochs: int, out: Path, seed: int
+) -> None:
     """All optimizers on one model, an epoch each in turn, so that all get equally far."""
     task = TASKS[key]
     steps = -(-len(data.y) // task.batch_size)
     with progress_bars() as bars:
         lines = {
             name: bars.add_task(f"{task.title}: {name}", total=epochs * steps, start=False)
-            for name in names
+            for name in rates
         }
         for epoch in range(1, epochs + 1):
             for name, line in lines.items():
                 bars.start_task(line)
                 bars.update(line, completed=0)
-                one = Run(key, name, task.rates[name], seed, out / "runs")
+                one = Run(key, name, rates[name], seed, out / "runs")
                 one.train(data, epoch, partial(bars.advance, line))
                 bars.update(line, description=f"{task.title}: {name} {state_of(one)}")
             results.write(out)
