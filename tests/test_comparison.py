@@ -124,6 +124,12 @@ def test_search_and_time(data: Path, tmp_path: Path) -> None:
     assert "MLP, MNIST" in done.stdout
 
 
+def test_nothing_to_draw(tmp_path: Path) -> None:
+    done = call("draw", "--out", tmp_path)
+    assert done.returncode == 2
+    assert "holds no run" in done.stderr
+
+
 def test_a_model_that_is_none(data: Path) -> None:
     done = call("run", "--data", data, "--model=gpt")
     assert done.returncode == 2

@@ -157,11 +157,14 @@ def show_search(lines: list[tuple[str, str, float, float, float]]) -> None:
 
 @app.command()
 def draw(out: Out = Path("comparison")) -> None:
-    """Draw curves and table from what has been run."""
+    """Write and draw the results again from what has been run."""
     from drawing import draw
 
-    draw(results.read(out), out)
-    print(f"{out}/results.json, epochs.csv, losses.csv, table.csv, curves.svg, table.svg")
+    records = results.write(out)
+    if not results.titles(records):
+        raise typer.BadParameter(f"{out} holds no run with an epoch")
+    draw(records, out)
+    print(f"In {out}: results.json, epochs.csv, losses.csv, table.csv, curves.svg, table.svg")
 
 
 @app.command("time")
