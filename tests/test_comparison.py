@@ -125,9 +125,16 @@ def test_search_and_time(data: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_to_draw(tmp_path: Path) -> None:
-    done = call("draw", "--out", tmp_path)
+    done = call("draw", "--out", tmp_path / "none")
     assert done.returncode == 2
     assert "holds no run" in done.stderr
+
+
+def test_no_data(tmp_path: Path) -> None:
+    done = call("run", "--data", tmp_path, "--out", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("holds no train-images-idx3-ubyte, plain or .gz")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_model_that_is_none(data: Path) -> None:

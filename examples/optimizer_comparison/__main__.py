@@ -18,6 +18,7 @@ from rich.table import Table
 
 import results
 from data import Data, load, load_held_out
+from fallline.datasets import DataError
 from runs import Run, trainer
 from settings import OPTIMIZERS, TASKS, Size, Task
 
@@ -160,10 +161,9 @@ def draw(out: Out = Path("comparison")) -> None:
     """Write and draw the results again from what has been run."""
     from drawing import draw
 
-    records = results.write(out)
-    if not results.titles(records):
+    if not results.titles(results.read(out)):
         raise typer.BadParameter(f"{out} holds no run with an epoch")
-    draw(records, out)
+    draw(results.write(out), out)
     print(f"In {out}: results.json, epochs.csv, losses.csv, table.csv, curves.svg, table.svg")
 
 
@@ -196,4 +196,7 @@ def step_time(key: str, name: str, data: Data, steps: int) -> float:
 
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except (FileNotFoundError, DataError) as error:
+        raise SystemExit(str(error)) from None
