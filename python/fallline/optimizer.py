@@ -374,7 +374,8 @@ class Optimizer:
         if state:
             state = dict(state)
         numbers = self._coefficients_of(group, lr, t, state)
-        if not math.isfinite(sum(numbers)):
+        total = sum(numbers)
+        if total - total != 0.0:  # not finite; math.isfinite takes 30 ns more
             raise self._not_finite(group, steps + 1, lr)
         return (cohort.kernel, -factor if group["maximize"] else factor, numbers), (t, state)
 
