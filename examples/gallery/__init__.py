@@ -4,5 +4,11 @@ A module is a figure: its docstring is the title and what one sees, ``figure()``
 ``fallline figures`` writes them all.
 """
 
-FIGURES = ("line_search_regression",)
+FIGURES = (
+    "line_search_regression",
+    "gabor_model",
+    "gabor_surface",
+    "gabor_sgd",
+    "gabor_one_step",
+)
 """Their order in the documentation."""

@@ -38,6 +38,7 @@ def loss_surface(
     batch: Batch = None,
     seed: int = 0,
     cmap: str = "Blues",
+    colorbar: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     r"""Draw the loss as a heat map with contours.
@@ -73,6 +74,8 @@ def loss_surface(
         Of random directions.
     cmap : str
         A colour map of matplotlib's. Losses that are not finite are left grey.
+    colorbar : bool
+        Whether a bar beside says which loss a colour stands for.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -105,7 +108,7 @@ def loss_surface(
     ends = _checked(extent)
     _, indices = objective._check(plane.center, batch)
     losses = evaluate(objective, plane, ends, check_count("resolution", resolution), indices)
-    ax = draw(new_axes(ax), plane, losses, ends, levels, log, cmap)
+    ax = draw(new_axes(ax), plane, losses, ends, levels, log, cmap, colorbar)
     minima = getattr(objective, "minima", None)
     if minima is not None and objective.n_params == 2 and directions is None:
         ax.plot(*minima.T, "+", color="0.3", scalex=False, scaley=False)
@@ -153,6 +156,7 @@ def draw(
     levels: int,
     log: bool | None,
     cmap: str,
+    colorbar: bool = True,
 ) -> Axes:
     """Heat map and contours of losses on a grid."""
     colors = require("matplotlib.colors", extra="plot")
@@ -176,14 +180,20 @@ def draw(
     if levels and high > low:
         x, y = (np.linspace(*ends, len(losses)) for ends in extent)
         ax.contour(x, y, shown, heights, colors="k", linewidths=0.6, alpha=0.35, linestyles="solid")
+    if colorbar:
+        _bar(ax, image, heights)
+    ax.set(xlabel=plane.names[0], ylabel=plane.names[1], xlim=extent[0], ylim=extent[1])
+    PLANES[ax] = plane
+    return ax
+
+
+def _bar(ax: Axes, image: Any, heights: Array) -> None:
+    """Which loss a colour stands for, at some of the contours."""
     bar = ax.figure.colorbar(image, ax=ax, label="loss")
     if heights.size:
         ticks = heights[:: max(1, len(heights) // 5)].tolist()
         bar.set_ticks(ticks, labels=[f"{t:.3g}" for t in ticks])
         bar.minorticks_off()
-    ax.set(xlabel=plane.names[0], ylabel=plane.names[1], xlim=extent[0], ylim=extent[1])
-    PLANES[ax] = plane
-    return ax
 
 
 def _norm(
