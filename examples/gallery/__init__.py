@@ -10,5 +10,11 @@ FIGURES = (
     "gabor_surface",
     "gabor_sgd",
     "gabor_one_step",
+    "momentum",
+    "nesterov",
+    "momentum_forms",
+    "valley",
+    "leaving_a_minimum",
+    "sgd_is_not_adam",
 )
 """Their order in the documentation."""

@@ -1,6 +1,6 @@
 """One step of SGD on the Gabor surface: where it may lead, and why it can go uphill.
 
-From start 2 of the figure above (ring), at its learning rate 3. Dark is a high loss, the mean of
+From start 2 of `gabor_sgd` (ring), at its learning rate 3. Dark is a high loss, the mean of
 squares. Left: where the step leads for each of the 3,276 batches of 3 (dots), and with all points
 (diamond), the mean of the dots. Middle: the loss of the batch of points 7, 12 and 13 alone, on
 which its step goes down, from 0.24 to 0.01. Right: the same step on the loss of all points, where
@@ -17,8 +17,8 @@ import numpy as np
 import fallline as fl
 
 from ._gabor import loss
+from ._style import BLUE, ORANGE, RED, fog, new_figure
 from .gabor_sgd import STARTS
-from ._style import BLUE, ORANGE, RED, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ def figure() -> Figure:
     axes = drawn.subplots(1, 3, sharey=True)
     for ax, batch in zip(axes, (None, BATCH, None), strict=True):
         fl.plot.loss_surface(
-            f, extent=WINDOW, batch=batch, resolution=81, cmap="Greys", colorbar=False, ax=ax
+            f, extent=WINDOW, batch=batch, resolution=81, cmap=fog(), colorbar=False, ax=ax
         )
     axes[0].plot(*next_points(f).T, ".", color=BLUE, markersize=2.5, alpha=0.35)
     full = AT - RATE * f.gradient(AT)

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import fallline as fl
 
 from ._gabor import WINDOW, loss
-from ._style import new_figure
+from ._style import fog, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +50,7 @@ def figure() -> Figure:
     axes = drawn.subplots(1, 2, sharey=True)
     for ax, seed, title in zip(axes, (None, SEED), ("gradient descent", "SGD"), strict=True):
         fl.plot.loss_surface(
-            f, extent=WINDOW, resolution=121, cmap="Greys", colorbar=seed is not None, ax=ax
+            f, extent=WINDOW, resolution=121, cmap=fog(), colorbar=seed is not None, ax=ax
         )
         fl.plot.trajectory({name: descend(at, seed) for name, at in STARTS.items()}, ax=ax)
         ax.plot(*best, "+", color="k", markersize=13, zorder=5)

@@ -10,14 +10,14 @@ at the local ones the wave lies elsewhere and misses the large values in the mid
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import fallline as fl
 
 from ._gabor import WINDOW, gabor, loss, points
-from ._style import BLACK, BLUE, ORANGE, RED, new_figure, tidy
+from ._style import BLACK, BLUE, ORANGE, RED, fog, new_figure, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,9 +51,10 @@ def figure() -> Figure:
     saddles = critical_points(f, fl.Newton)["saddle"]
 
     drawn = new_figure(4.6)
-    left, right = drawn.subfigures(1, 2, width_ratios=(1.2, 1))
+    parts: Any = drawn.subfigures(1, 2, width_ratios=(1.2, 1))
+    left, right = parts
     ax = left.subplots()
-    fl.plot.loss_surface(f, extent=WINDOW, resolution=121, cmap="Greys", ax=ax)
+    fl.plot.loss_surface(f, extent=WINDOW, resolution=121, cmap=fog(), ax=ax)
     ax.plot(*saddles.T, "x", color=BLUE, markersize=7, markeredgewidth=2, label="saddles")
     ax.plot(*minima[1:].T, "o", color=ORANGE, markeredgecolor="k", label="local minima")
     ax.plot(*minima[0], "*", color=RED, markeredgecolor="k", markersize=15, label="global minimum")

@@ -16,6 +16,7 @@ from ._style import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
 
 __all__ = ["Extent", "draw", "loss_surface"]
 
@@ -37,7 +38,7 @@ def loss_surface(
     log: bool | None = None,
     batch: Batch = None,
     seed: int = 0,
-    cmap: str = "Blues",
+    cmap: str | Colormap = "Blues",
     colorbar: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
@@ -72,7 +73,7 @@ def loss_surface(
         Samples; all by default.
     seed : int
         Of random directions.
-    cmap : str
+    cmap : str or Colormap
         A colour map of matplotlib's. Losses that are not finite are left grey.
     colorbar : bool
         Whether a bar beside says which loss a colour stands for.
@@ -155,7 +156,7 @@ def draw(
     extent: Extent,
     levels: int,
     log: bool | None,
-    cmap: str,
+    cmap: str | Colormap,
     colorbar: bool = True,
 ) -> Axes:
     """Heat map and contours of losses on a grid."""
