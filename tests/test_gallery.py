@@ -25,7 +25,7 @@ def labelled(ax: Any) -> bool:
     """Whether each axis that has numbers says what they are."""
     axes = [ax.xaxis, ax.yaxis, *([ax.zaxis] if hasattr(ax, "zaxis") else [])]
     return all(
-        axis.get_label_text() or not any(t.get_text() for t in axis.get_ticklabels())
+        axis.get_label_text() or not any(t.get_visible() and t.get_text() for t in axis.get_ticklabels())
         for axis in axes
         if axis.get_visible() and ax.axison
     )

@@ -124,6 +124,11 @@ def test_surface_options() -> None:
     assert norms == ["Normalize", "FuncNorm", "Normalize"]
 
 
+def test_surface_without_a_bar() -> None:
+    ax = fl.plot.loss_surface(surfaces.Saddle(), resolution=5, colorbar=False)
+    assert ax.figure.axes == [ax]
+
+
 def test_losses_that_are_not_finite_are_left_out() -> None:
     f = Function(lambda x: np.log(x[0]) + x[1], n_params=2)
     ax = fl.plot.loss_surface(f, resolution=21)

@@ -4,5 +4,17 @@ A module is a figure: its docstring is the title and what one sees, ``figure()``
 ``fallline figures`` writes them all.
 """
 
-FIGURES = ("line_search_regression",)
+FIGURES = (
+    "line_search_regression",
+    "gabor_model",
+    "gabor_surface",
+    "gabor_sgd",
+    "gabor_one_step",
+    "momentum",
+    "nesterov",
+    "momentum_forms",
+    "valley",
+    "leaving_a_minimum",
+    "sgd_is_not_adam",
+)
 """Their order in the documentation."""

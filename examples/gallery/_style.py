@@ -8,6 +8,7 @@ from fallline.plot import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, RED, SKY, PINK, BLACK = COLORS  # Okabe & Ito's, told apart by all eyes
@@ -26,6 +27,13 @@ def shades(n: int, name: str = "viridis_r") -> list[Any]:
     from matplotlib import colormaps
 
     return [colormaps[name](0.15 + 0.85 * i / max(1, n - 1)) for i in range(n)]
+
+
+def fog() -> Colormap:
+    """For losses, low in white: grey enough that paths in any colour stand out."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("fog", ["1.0", "0.5"])
 
 
 def tidy(*axes: Axes) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 import fallline as fl
 
-from ._style import new_figure, shades, tidy
+from ._style import BLACK, fog, new_figure, shades, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,16 +45,17 @@ def figure() -> Figure:
 
     drawn = new_figure()
     left, right = drawn.subplots(1, 2)
-    fl.plot.loss_surface(f, extent=((-0.7, 1.7), (-0.4, 2.4)), ax=left)
+    fl.plot.loss_surface(f, extent=((-0.7, 1.7), (-0.4, 2.4)), cmap=fog(), ax=left)
     fl.plot.trajectory(path, ax=left)
-    left.plot(*best, "+", color="k", markersize=11, zorder=5)
+    left.plot(*best, "+", color=BLACK, markersize=13, zorder=5)
     left.set(xlabel="slope", ylabel="intercept", title="loss and path")
 
     ends = np.array([0.0, 2.0])
     names = ["start", *(f"step {i + 1}" for i in range(STEPS))]
-    for name, color, (slope, intercept) in zip(names, shades(len(path)), path, strict=True):
-        right.plot(ends, intercept + slope * ends, color=color, label=name)
-    right.plot(x, y, "o", color="k", markersize=5)
+    for name, color, phi in zip(names, shades(len(path)), path, strict=True):
+        left.plot(*phi, "o", color=color, markeredgecolor=BLACK, markersize=7, zorder=6)
+        right.plot(ends, phi[1] + phi[0] * ends, color=color, label=name)
+    right.plot(x, y, "o", color=BLACK, markersize=5)
     right.set(xlabel="$x$", ylabel="$y$", title="points and fits")
     right.legend(ncols=2, frameon=False)
     tidy(right)
