@@ -53,7 +53,7 @@ def descend(form: str) -> np.ndarray:
         trajectory=250,
         progress=False,
     )
-    return np.array([f.loss(phi) for phi in run.trajectory]) - lowest
+    return np.array([f.loss(phi) - lowest for phi in run.trajectory])
 
 
 def figure() -> Figure:

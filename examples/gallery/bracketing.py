@@ -38,8 +38,8 @@ def figure() -> Figure:
         points, (kept, _, _, until) = found.brackets[i], found.brackets[i + 1]
         moved = kept > points[0]
         moves, low, high = ("a → b", points[0], kept) if moved else ("d → c", until, points[3])
-        floor, top = ((-0.2, 3.4), (0.36, 0.86))[i // 3]
-        x = np.linspace(*((-1, 5), (0.2, 2.3))[i // 3], 201)
+        left, right, floor, top = ((-1, 5, -0.2, 3.4), (0.2, 2.3, 0.36, 0.86))[i // 3]
+        x = np.linspace(left, right, 201)
         ax.axvspan(low, high, color="0.85")
         ax.plot(x, [f(at) for at in x], color=BLUE)
         ax.vlines(points, floor, [f(at) for at in points], color="0.6", linewidth=0.8)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import fallline as fl
 
-from ._style import BLACK, ORANGE, new_figure
+from ._style import BLACK, BLUE, ORANGE, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,9 +39,12 @@ def figure() -> Figure:
         verdict = fl.curvature.critical_point(f, [0.0]).verdict
         ax.set(title=f"{name}\nby f″: {verdict}", xlabel="$x$", ylabel="")
     for ax, (name, f) in zip(below, TWO.items(), strict=True):
-        fl.plot.loss_curve(f, [0.0, 0.0], [1.0, 0.0], extent=(-1, 1), ax=ax, label="along $x$")
-        style = {"color": ORANGE, "linestyle": "--", "label": "along $y$"}
-        fl.plot.loss_curve(f, [0.0, 0.0], [0.0, 1.0], extent=(-1, 1), ax=ax, **style)
+        for along, axis, color, style in (
+            ("$x$", [1, 0], BLUE, "-"),
+            ("$y$", [0, 1], ORANGE, "--"),
+        ):
+            look = {"label": f"along {along}", "color": color, "linestyle": style}
+            fl.plot.loss_curve(f, [0, 0], axis, extent=(-1, 1), ax=ax, **look)
         verdict = fl.curvature.critical_point(f, [0.0, 0.0]).verdict
         ax.set(title=f"{name}\nby the Hessian: {verdict}", xlabel="$x$ or $y$", ylabel="")
     for ax in (*above, *below):

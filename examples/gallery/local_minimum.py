@@ -34,7 +34,10 @@ def draw(
     ax.plot(path[0], losses[0], "o", markerfacecolor="w", markersize=8, **style)
     if run.success:
         ax.plot(path[-1], losses[-1], "*", markersize=13, **style)
-    place = {"textcoords": "offset points", "ha": "center" if run.success else "right"}
+    place: dict[str, Any] = {
+        "textcoords": "offset points",
+        "ha": "center" if run.success else "right",
+    }
     at = (0, -18) if run.success else (-8, -8)
     ax.annotate(text, (path[-1][0], losses[-1]), at, **place, **style)
 

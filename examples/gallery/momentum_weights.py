@@ -9,7 +9,7 @@ number of steps taken: 1 − βᵗ, as a mean that starts at 0 is too small at f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,7 @@ BETAS = {0.0: (BLUE, "o"), 0.5: (ORANGE, "s"), 0.9: (GREEN, "^"), 0.97: (RED, "v
 STEPS = 40
 
 
-def weights(optimizer: type[fl.Optimizer], **hyperparameters: float) -> np.ndarray:
+def weights(optimizer: type[fl.Optimizer], **hyperparameters: Any) -> np.ndarray:
     """Row t: what each gradient so far counts in step t."""
     x = np.zeros(STEPS)
     opt = optimizer(x, lr=1.0, **hyperparameters)

@@ -33,7 +33,8 @@ def network() -> fl.objectives.ShallowReLU:
 
 def fit(f: fl.objectives.ShallowReLU) -> np.ndarray:
     """The best of 20 fits."""
-    return fl.multistart(f, 20, optimizer=fl.LBFGS, steps=300, progress=False).best.x
+    fits = fl.multistart(f, 20, optimizer=fl.LBFGS, steps=300, progress=False)
+    return np.asarray(fits.best.x)
 
 
 def equivalent(f: fl.objectives.ShallowReLU, phi: np.ndarray) -> list[np.ndarray]:

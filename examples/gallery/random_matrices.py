@@ -34,7 +34,7 @@ WIDE = (1, 2, 4, 8, 16, 32, 64)
 def matrices(n: int, count: int) -> np.ndarray:
     """Symmetric, of variance 1 on the diagonal and 1/2 beside it."""
     A = np.random.default_rng(n).normal(size=(count, n, n))
-    return (A + A.transpose(0, 2, 1)) / 2
+    return np.asarray(A + A.transpose(0, 2, 1)) / 2
 
 
 def quadratic(H: np.ndarray) -> fl.objectives.Function:

@@ -32,8 +32,8 @@ def figure() -> Figure:
         lowest = min(f.minima, key=f.loss)
         for x in f.minima:
             ax.plot(x, f.loss(x), mark, color=color, markerfacecolor="w", markersize=7, zorder=3)
-        dot = {"color": color, "markersize": 10, "linestyle": "", "zorder": 4}
-        ax.plot(lowest, f.loss(lowest), marker=mark, label=f"lowest {name}", **dot)
+        best = ax.plot(lowest, f.loss(lowest), mark, color=color, label=f"lowest {name}")[0]
+        best.set(markersize=10, zorder=4)
     ax.set(xlabel="parameter", ylabel="risk")
     ax.legend()
     return drawn

@@ -32,7 +32,7 @@ def descend(start: list[float]) -> np.ndarray:
         progress=False,
         callback=lambda now: bool(np.abs(now.x).max() > 1),
     )
-    return np.clip(run.trajectory, -1, 1)
+    return np.asarray(run.trajectory).clip(-1, 1)
 
 
 def figure() -> Figure:
