@@ -9,7 +9,7 @@ on the left, and 56 % are on the right.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -20,26 +20,29 @@ from ._style import BLACK, BLUE, ORANGE, RED, new_figure, tidy
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Curve: TypeAlias = Callable[[np.ndarray], np.ndarray]
+
 RANGE = (-1.0, 2.0)
 
 
-def convex(x: float) -> float:
+def convex(x: np.ndarray) -> np.ndarray:
     """A smooth maximum of two lines."""
-    return float(fl.numerics.log_sum_exp([2 * x, -x]))
+    return fl.numerics.log_sum_exp([2 * x, -x], axis=0)
 
 
-def wavy(x: float) -> float:
-    """Not convex."""
-    return fl.objectives.surfaces.Risk().loss([x])
+def wavy(x: np.ndarray) -> np.ndarray:
+    """The risk of ``fl.objectives.surfaces.Risk``."""
+    return np.asarray(x * np.cos(np.pi * x))
 
 
-def chord(f: Callable[[float], float], a: float, b: float) -> tuple[np.ndarray, ...]:
+def chord(f: Curve, a: float, b: float) -> tuple[np.ndarray, ...]:
     """Points from a to b, f there, and the chord there."""
     x = np.linspace(a, b, 101)
-    return x, np.array([f(at) for at in x]), np.interp(x, [a, b], [f(a), f(b)])
+    graph = f(x)
+    return x, graph, np.interp(x, [a, b], graph[[0, -1]])
 
 
-def crossed(f: Callable[[float], float], chords: int = 1000) -> float:
+def crossed(f: Curve, chords: int = 1000) -> float:
     """Share of random chords that the function rises above."""
     rng = np.random.default_rng(0)
     count = 0
@@ -57,10 +60,10 @@ def figure() -> Figure:
         (drawn.add_subplot(1, 2, 2), wavy, -0.4, 1.25, "not convex"),
     ):
         whole = np.linspace(*RANGE, 201)
-        ax.plot(whole, [f(x) for x in whole], color=BLUE, label="function")
+        ax.plot(whole, f(whole), color=BLUE, label="function")
         x, graph, line = chord(f, a, b)
         ax.plot(x, line, "--", color=ORANGE, label="chord")
-        ax.plot([a, b], [f(a), f(b)], "o", color=BLACK)
+        ax.plot(x[[0, -1]], graph[[0, -1]], "o", color=BLACK)
         above = graph > line + 1e-12
         if above.any():
             ax.fill_between(

@@ -9,7 +9,7 @@ cannot tell, and `fl.curvature.critical_point` calls each of the six degenerate.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fallline as fl
 
@@ -43,7 +43,7 @@ def figure() -> Figure:
             ("$x$", [1, 0], BLUE, "-"),
             ("$y$", [0, 1], ORANGE, "--"),
         ):
-            look = {"label": f"along {along}", "color": color, "linestyle": style}
+            look: dict[str, Any] = {"label": f"along {along}", "color": color, "linestyle": style}
             fl.plot.loss_curve(f, [0, 0], axis, extent=(-1, 1), ax=ax, **look)
         verdict = fl.curvature.critical_point(f, [0.0, 0.0]).verdict
         ax.set(title=f"{name}\nby the Hessian: {verdict}", xlabel="$x$ or $y$", ylabel="")

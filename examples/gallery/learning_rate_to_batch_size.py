@@ -59,14 +59,14 @@ def figure() -> Figure:
         for size, (style, _) in list(SIZES.items())[:3]:
             name = f"1/{1 / ratio:.0f}" if size == 4 else None
             left.plot(train(size, ratio)[0], color=color, linestyle=style, label=name)
-    left.set(xlabel="epoch", ylabel="training loss", yscale="log")
+    left.set(xlabel="epoch", ylabel="training loss", yscale="log", ylim=(1e-3, 1))
     left.legend(title="$α/B$", loc="lower left")
     for (size, (style, mark)), color in zip(SIZES.items(), shades(4, "plasma_r"), strict=True):
         ends = [train(size, ratio) for ratio in RATIOS]
         look = {"color": color, "linestyle": style, "marker": mark, "label": f"$B = {size}$"}
         middle.plot(RATIOS, [losses[-1] for losses, _ in ends], **look)
         right.plot(RATIOS, [error for _, error in ends], **look)
-    middle.set(xlabel="$α/B$", ylabel="training loss", xscale="log", yscale="log")
+    middle.set(xlabel="$α/B$", ylabel="training loss", xscale="log", yscale="log", ylim=(1e-3, 1))
     right.set(xlabel="$α/B$", ylabel="error on other samples", xscale="log")
     middle.legend(loc="lower left")
     tidy(left, middle, right)

@@ -74,12 +74,14 @@ def figure() -> Figure:
     left.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
 
     plain, shifted = ([negative(n, s) for n in WIDE] for s in (0.0, 3.0))
-    right.plot(WIDE, [any_ for _, any_ in plain], "s-", color=RED, label="matrices (any)")
-    right.plot(WIDE, [share for share, _ in plain], "o-", color=BLUE, label="eigenvalues")
-    right.plot(WIDE, [share for share, _ in shifted], "^--", color=GREEN, label="of $H + 3I$")
-    right.set(xlabel="dimension $n$", ylabel="share that is negative", xscale="log")
+    right.plot(WIDE, [any_ for _, any_ in plain], "s-", color=RED, label="matrices that have one")
+    right.plot(WIDE, [share for share, _ in plain], "o-", color=BLUE, label="of all")
+    right.plot(
+        WIDE, [share for share, _ in shifted], "^--", color=GREEN, label="of all, of $H + 3I$"
+    )
+    right.set(xlabel="dimension $n$", ylabel="share", xscale="log")
     right.set_xticks(WIDE, [str(n) for n in WIDE])
     right.minorticks_off()
-    right.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
+    right.legend(title="negative eigenvalues", loc="center right", bbox_to_anchor=(1, 0.75))
     tidy(left, right)
     return drawn
