@@ -25,7 +25,7 @@ EPOCHS = 100
 STEPS_PER_EPOCH = 10  # of batches of 3, the last of 1
 
 
-def descend(start: tuple[float, float], seed: int | None = None) -> Any:
+def descend(start: tuple[float, float], seed: int | None = None, trajectory: bool = True) -> Any:
     """By batches of 3 in the order of a seed, or without one by all points."""
     batched = seed is not None
     every = 20 if batched else 20 * STEPS_PER_EPOCH
@@ -38,7 +38,7 @@ def descend(start: tuple[float, float], seed: int | None = None) -> Any:
         batch_size=3 if batched else None,
         epochs=EPOCHS if batched else EPOCHS * STEPS_PER_EPOCH,
         seed=seed or 0,
-        trajectory=True,
+        trajectory=trajectory,
     )
 
 

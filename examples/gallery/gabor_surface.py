@@ -35,7 +35,7 @@ def critical_points(f: fl.objectives.Gabor, method: type) -> dict[str, Points]:
     grid = np.stack(np.meshgrid(*np.linspace(low, high, 10).T), -1).reshape(-1, 2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fl.SaddleWarning)  # they are looked for
-        ends = fl.multistart(f, grid, optimizer=method, steps=60, workers=1).results
+        ends = fl.multistart(f, grid, optimizer=method, steps=25, workers=1).results
     found: dict[str, dict[tuple[float, ...], Points]] = {}
     for end in sorted((end for end in ends if end is not None), key=lambda end: end.fun):
         if (low + EDGE < end.x).all() and (end.x < high - EDGE).all():

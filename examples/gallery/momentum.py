@@ -52,6 +52,7 @@ def figure() -> Figure:
         fl.plot.loss_surface(f, extent=WINDOW, resolution=81, cmap=fog(), colorbar=False, ax=ax)
         fl.plot.trajectory(runs[name], ax=ax)
         ax.set_title(name)
+    middle.tick_params(labelleft=False)
     middle.set_ylabel("")
     curves = {name: [f.loss(phi) for phi in path] for name, path in runs.items()}
     fl.plot.history(curves, ax=right, ylabel="loss of all points", log=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-START = (-4.5, 0.45)
+START = (-4.4, 0.45)
 VALLEY = fl.objectives.surfaces.QuadraticValley(100.0)
 RUNS: dict[str, dict[str, Any]] = {
     "gradient descent, α = 0.018": {"optimizer": fl.SGD, "lr": 0.018, "steps": 40},

@@ -42,13 +42,18 @@ def figures(
         wanted = [_resolve(name, known) for name in names] if names else list(known)
         require("matplotlib.figure", extra="plot")
         out.mkdir(parents=True, exist_ok=True)
-        with progress(len(wanted)) as start:
-            for name in wanted:
-                tell = start(name)
-                path = out / f"{name}.{format}"
-                drawn = _gallery.entry(name).figure()
-                serialization.replace(path, partial(_gallery.save, drawn, format=format))
-                tell()
+        written: list[Path] = []
+        try:
+            with progress(len(wanted)) as start:
+                for name in wanted:
+                    tell = start(name)
+                    path = out / f"{name}.{format}"
+                    drawn = _gallery.entry(name).figure()
+                    serialization.replace(path, partial(_gallery.save, drawn, format=format))
+                    written.append(path)
+                    tell()
+        finally:  # after the bar, whose line they would share
+            for path in written:
                 typer.echo(path)
 
 
