@@ -1,4 +1,4 @@
-"""One step of SGD on the Gabor surface: where it may lead, and why it can go uphill.
+"""One step of SGD, downhill on its batch, uphill on all points.
 
 From start 2 of `gabor_sgd` (ring), at its learning rate 3. Dark is a high loss, the mean of
 squares. Left: where the step leads for each of the 3,276 batches of 3 (dots), and with all points

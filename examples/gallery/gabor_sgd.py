@@ -1,4 +1,4 @@
-"""Gradient descent and SGD from three starts on the Gabor surface.
+"""Gradient descent and SGD from three starts.
 
 Left: gradient descent goes down the valley it starts in. From start 1 that is the right one; from 2
 and 3 it is trapped in a local minimum. Right: SGD with batches of 3 at the same learning rates (3,

@@ -1,4 +1,4 @@
-"""The Gabor model's loss: a global minimum, local ones, saddles.
+"""The Gabor model's loss surface.
 
 The sum of squares over the 28 points. L-BFGS from 100 starts (a grid over the window) ends in the
 minima; plain Newton steps from the same starts are drawn to critical points of any kind. The

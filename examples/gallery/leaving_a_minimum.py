@@ -1,4 +1,4 @@
-"""Gradient descent can leave a minimum that is too narrow for its learning rate.
+"""Leaving a minimum that is too narrow.
 
 "Gradient descent stays in the minimum that it has come to" holds for α < 2/λ, λ being the curvature
 there. The function has a narrow minimum at 0 (λ = 19.5, 2/λ = 0.103), here its lowest, and two wide

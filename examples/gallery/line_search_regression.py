@@ -1,10 +1,10 @@
-"""Gradient descent with a line search on linear regression.
+"""Gradient descent with a line search.
 
-A line is fitted to 12 points (seed 4) by the mean of squares, from slope -0.4 and intercept 2. Each
-step goes down the gradient to the lowest point along it, found by bracketing, so each is orthogonal
-to the one before (the picture's axes are scaled differently, which hides the right angles). Left:
-the loss, the path, and the least-squares solution (+). Right: the points and the line after each
-step. After four steps less than 0.2 % of the loss that could be shed is left.
+Linear regression: a line is fitted to 12 points (seed 4), from slope -0.4 and intercept 2. Each
+step goes down the gradient to the lowest point along it, found by bracketing, so it is orthogonal
+to the one before (the axes are scaled differently, which hides the right angles). Left: the loss,
+the path, and the least-squares solution (+). Right: the points and the line after each step. After
+four steps less than 0.2 % of the loss that could be shed is left.
 """
 
 from __future__ import annotations

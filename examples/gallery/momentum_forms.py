@@ -1,4 +1,4 @@
-"""Heavy ball and running mean: one method, two learning rates.
+"""Heavy ball and running mean, one method.
 
 Polyak's heavy ball keeps a velocity, m ← βm - αg and φ ← φ + m; the other form a running mean of
 gradients, m ← βm + (1-β)g and φ ← φ - αm. The mean's weights sum to 1, the velocity's to 1/(1-β):

@@ -1,4 +1,4 @@
-"""SGD is not Adam with β = 0 and γ = 1, unless v starts at 1 and is not corrected.
+"""SGD is not Adam with β = 0 and γ = 1.
 
 Adam's step is α m / (√v + ε), with running means m of the gradients and v of their squares. "With
 β = 0 and γ = 1 it is SGD" needs √v = 1. But v starts at 0: at γ = 1 it stays there, and the step is

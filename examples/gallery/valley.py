@@ -1,4 +1,4 @@
-"""A valley, steep across and flat along: gradient descent, normalised gradients, Adam.
+"""A valley, steep across and flat along.
 
 The curvature across is 100 times that along. A learning rate α below 2/λ of the steep direction
 settles across and crawls along (top left, 40 steps, from the ring to the star); above, the path
