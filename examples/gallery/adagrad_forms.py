@@ -1,10 +1,11 @@
-"""AdaGrad's two forms: over the root of the sum, or of the mean, of squared gradients.
+"""AdaGrad's two forms, by the sum and by the mean.
 
-Left: the length of a step, by gradients that are drawn anew each time from the same normal
-distribution (10,000 parameters, learning rate 1). Over the root of their sum it falls as 1/√t; over
-that of their mean it does not fall. Right: what that means for least squares with batches of 4, at
-learning rate 0.03. By the mean the loss falls sooner, but then stays where the noise of the batches
-keeps it, near 0.07. By the sum it is slow, and arrives.
+AdaGrad divides by the root of the sum of all squared gradients so far, or of their mean. Left: the
+length of a step, by gradients that are drawn anew each time from the same normal distribution
+(10,000 parameters, learning rate 1). By the sum it falls as 1/√t; by the mean it does not fall.
+Right: what that means for least squares with batches of 4, at learning rate 0.03. By the mean the
+loss falls sooner, but then stays where the noise of the batches keeps it, near 0.07. By the sum it
+is slow, and arrives.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""First-order prediction against reality, for three curvatures.
+"""First-order prediction against reality.
 
 A step s down a slope of −1 changes the loss by −s, says the gradient (dashed). It really changes by
 −s + λs²/2, with the curvature λ: it falls by more than was promised where λ is negative, by just so

@@ -1,11 +1,11 @@
-"""d! equivalent minima of a network with one hidden layer.
+"""The d! equivalent minima of a network.
 
-Left: a network of three rectified linear units, fitted to 40 points. To exchange its units, with
-their weights, changes nothing that it computes: 3! = 6 minima of equal loss. Right: the loss over
-the plane through three of them (stars), where every unit takes the place of the next. The straight
-way from one to another climbs to 290 times their loss. With d units there are d! such minima, 3.6
-million with ten. (Each is a whole set of minima here: what a unit's weights are scaled up by, its
-weight in the output can be scaled down by.)
+Left: a network of one hidden layer of three rectified linear units, fitted to 40 points. To
+exchange its units, with their weights, changes nothing that it computes: 3! = 6 minima of equal
+loss. Right: the loss over the plane through three of them (stars), where every unit takes the place
+of the next. The straight way from one to another climbs to 290 times their loss. With d units there
+are d! such minima, 3.6 million with ten. (Each is a whole set of minima here: what a unit's weights
+are scaled up by, its weight in the output can be scaled down by.)
 """
 
 from __future__ import annotations

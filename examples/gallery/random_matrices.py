@@ -1,4 +1,4 @@
-"""Random symmetric matrices: in many dimensions, almost all critical points are saddles.
+"""Random symmetric matrices, mostly saddles.
 
 Left: what `fl.curvature.critical_point` says of the origin of 400 random quadratics xᵀHx/2, with
 normal entries of H, in each dimension. A minimum needs all eigenvalues positive: its probability is
