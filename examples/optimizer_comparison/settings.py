@@ -100,7 +100,7 @@ TASKS = {
         rates=by_optimizer(0.01, 3e-4, 3e-5, 1e-4, 0.003, 0.001),
         grid=GRID_VGG,
         published=by_optimizer(52.68, 68.11, 73.61, 74.61, 65.75, 66.02),
-        full=Size(epochs=1),
+        full=Size(epochs=2),
         quick=Size(epochs=1, train=320, test=200),
         search=Size(epochs=1, train=3200, test=500),
         bf16=True,
