@@ -6,7 +6,13 @@ from typing import Any
 
 import fallline as fl
 
-ENTRY = "::: {module}.{name}\n    options:\n      members: [lookahead, train, eval]\n"
+ENTRY = """::: {module}.{name}
+    options:
+      heading: fallline.{name}
+      toc_label: {name}
+      members: [lookahead, train, eval]
+      inherited_members: true
+"""
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

@@ -180,8 +180,8 @@ class NesterovMomentum(Momentum):
         m &\leftarrow \beta m + (1 - \beta) g, \qquad
         \phi \leftarrow \phi - \alpha m
 
-    Gradients for :meth:`step` are to be computed inside :meth:`lookahead`. Parameters, errors and
-    options are those of :class:`Momentum`.
+    Gradients for :meth:`Optimizer.step` are to be computed inside :meth:`lookahead`. Parameters,
+    errors and options are those of :class:`Momentum`.
 
     Examples
     --------
@@ -224,7 +224,7 @@ class NesterovMomentum(Momentum):
         ------
         RuntimeError
             Inside another such block, or while another thread uses this optimizer. Inside the
-            block, :meth:`step`, pickling and copying raise it too.
+            block, :meth:`Optimizer.step`, pickling and copying raise it too.
         ValueError
             A parameter has been made read-only, or the learning rate is not finite; nothing has
             been moved.

@@ -1,0 +1,47 @@
+r"""Griffe extension: what docstrings say in reStructuredText, said in Markdown.
+
+Docstrings are written for ``help`` and for NumPy's style: roles (``:class:`Adam```, ``:math:``),
+``.. math::`` and the sections that Griffe does not know. On pages they become links and formulas.
+"""
+
+from __future__ import annotations
+
+import re
+from textwrap import dedent
+from typing import Any
+
+import griffe
+
+MATH = re.compile(r"^\.\. math::\n((?:\n|[ ]+.*\n?)+)", re.MULTILINE)
+INLINE_MATH = re.compile(r":math:`([^`]+)`")
+ROLE = re.compile(r":(class|func|meth|attr|mod):`~?([^`]+)`")
+TITLE = re.compile(r"^(References|Notes)\n-+\n", re.MULTILINE)
+ELSEWHERE = ("numpy.", "scipy.", "torch.")  # whose addresses a build offline does not know
+
+
+class Markdown(griffe.Extension):
+    """Rewrites every docstring as it is loaded."""
+
+    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:  # noqa: D102
+        if obj.docstring is not None:
+            owner = obj if obj.is_class or obj.parent is None else obj.parent
+            obj.docstring.value = markdown(obj.docstring.value, owner.path)
+
+
+def markdown(text: str, owner: str = "") -> str:
+    r"""What a docstring says, in Markdown; methods without a class are the owner's.
+
+    >>> markdown("The root :math:`x_0` of :func:`f`, by :meth:`find`.", "Newton")
+    'The root \\(x_0\\) of [`f`][f], by [`find`][Newton.find].'
+    """
+
+    def link(role: re.Match[str]) -> str:
+        kind, name = role.groups()
+        if kind == "attr" or name.startswith(("_", *ELSEWHERE)) or "._" in name:
+            return f"`{name}`"
+        of_owner = kind == "meth" and "." not in name
+        return f"[`{name}`][{owner}.{name}]" if of_owner else f"[`{name}`][{name}]"
+
+    text = MATH.sub(lambda m: f"\\[\n{dedent(m[1]).strip()}\n\\]\n\n", text)
+    text = INLINE_MATH.sub(lambda m: rf"\({' '.join(m[1].split())}\)", text)
+    return TITLE.sub(r"**\1**\n\n", ROLE.sub(link, text))
