@@ -12,9 +12,10 @@ from typing import Any
 
 import griffe
 
-MATH = re.compile(r"^\.\. math::\n((?:\n|[ ]+.*\n?)+)", re.MULTILINE)
+MATH = re.compile(r"^\.\. math::(.*\n(?:\n|[ ]+.*\n?)*)", re.MULTILINE)
 INLINE_MATH = re.compile(r":math:`([^`]+)`")
 ROLE = re.compile(r":(class|func|meth|attr|mod):`~?([^`]+)`")
+TERM = re.compile(r"^(``\w+``)\n    (?=\S)", re.MULTILINE)
 TITLE = re.compile(r"^(References|Notes)\n-+\n", re.MULTILINE)
 ELSEWHERE = ("numpy.", "scipy.", "torch.")  # whose addresses a build offline does not know
 
@@ -42,6 +43,6 @@ def markdown(text: str, owner: str = "") -> str:
         of_owner = kind == "meth" and "." not in name
         return f"[`{name}`][{owner}.{name}]" if of_owner else f"[`{name}`][{name}]"
 
-    text = MATH.sub(lambda m: f"\\[\n{dedent(m[1]).strip()}\n\\]\n\n", text)
+    text = MATH.sub(lambda m: f"\\[\n{dedent(m[1]).strip()}\n\\]\n\n", TERM.sub(r"\1\n:   ", text))
     text = INLINE_MATH.sub(lambda m: rf"\({' '.join(m[1].split())}\)", text)
     return TITLE.sub(r"**\1**\n\n", ROLE.sub(link, text))

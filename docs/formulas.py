@@ -26,4 +26,4 @@ def mathml(latex: str, display: bool = False) -> str:
     html: str = convert(text, display="block" if display else "inline")
     if unknown := re.search(r"\\[a-zA-Z]+", html):
         raise PluginError(f"latex2mathml does not know {unknown[0]}, in {latex.strip()}")
-    return f'<div class="formula">{html}</div>' if display else html
+    return f'<span class="formula">{html}</span>' if display else html

@@ -43,6 +43,9 @@ class Momentum(Optimizer):
         m &\leftarrow \beta m + (1 - \beta) g, \qquad
         \phi \leftarrow \phi - \alpha m
 
+    When to use: as :class:`SGD` with momentum, where the step should keep its size when β changes:
+    the weights of the mean add up to 1.
+
     Parameters
     ----------
     params
@@ -113,6 +116,9 @@ class HeavyBall(Optimizer):
     At a constant learning rate this is :class:`SGD` with momentum. Where the rate changes, the
     velocity gathered so far stays what it is.
 
+    When to use: where the learning rate changes in steps and the velocity is to be carried over
+    them as it is; otherwise :class:`SGD`.
+
     Parameters
     ----------
     params
@@ -182,6 +188,9 @@ class NesterovMomentum(Momentum):
 
     Gradients for :meth:`Optimizer.step` are to be computed inside :meth:`lookahead`. Parameters,
     errors and options are those of :class:`Momentum`.
+
+    When to use: smooth losses, mostly over all samples, whose gradient can be taken where it is
+    asked for; where it cannot, ``SGD(nesterov=True)``.
 
     Examples
     --------
