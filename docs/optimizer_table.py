@@ -20,19 +20,25 @@ HEAD = "| Class | What it does, and when to use it | States | Source |\n|---|---
 
 
 def on_page_markdown(text: str, **_: Any) -> str:
-    """Put the table in the marker's place."""
-    marker = "<!-- table of optimizers -->"
-    return text.replace(marker, table()) if marker in text else text
+    """Put table and list in their markers' places."""
+    for marker, content in MARKERS.items():
+        if marker in text:
+            text = text.replace(marker, re.sub(r"\]\[(\w+)\]", _link, content()))
+    return text
+
+
+def _link(to: re.Match[str]) -> str:
+    return f"][{fl.optimizers()[to[1]].__module__}.{to[1]}]"
 
 
 def table() -> str:
     """A row per optimizer, in the registry's order."""
-    rules = fl.optimizers()
+    return HEAD + "\n".join(row(name, rule) for name, rule in fl.optimizers().items())
 
-    def link(to: re.Match[str]) -> str:
-        return f"][{rules[to[1]].__module__}.{to[1]}]"
 
-    return HEAD + "\n".join(re.sub(r"\]\[(\w+)\]", link, row(*item)) for item in rules.items())
+def for_torch() -> str:
+    """The classes that fallline.torch makes, which no source has a line for."""
+    return "\n".join(f"- `fallline.torch.{name}`: [`{name}`][{name}]" for name in fl.optimizers())
 
 
 def row(name: str, rule: type[fl.Optimizer]) -> str:
@@ -56,3 +62,9 @@ def short(found: tuple[str, str]) -> str:
     authors, year = re.split(r",\s+|\s+&\s+", found[0]), found[1]
     who = f"{authors[0]} et al." if len(authors) > 2 else " & ".join(authors)
     return f"{who} ({year})"
+
+
+MARKERS = {
+    "<!-- table of optimizers -->": table,
+    "<!-- every optimizer for torch -->": for_torch,
+}
