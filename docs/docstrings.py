@@ -16,6 +16,7 @@ MATH = re.compile(r"^\.\. math::(.*\n(?:\n|[ ]+.*\n?)*)", re.MULTILINE)
 INLINE_MATH = re.compile(r":math:`([^`]+)`")
 ROLE = re.compile(r":(class|func|meth|attr|mod):`~?([^`]+)`")
 TERM = re.compile(r"^(``\w+``)\n    (?=\S)", re.MULTILINE)
+SESSION = re.compile(r"^>>> .*(?:\n.+)*", re.MULTILINE)
 TITLE = re.compile(r"^(References|Notes)\n-+\n", re.MULTILINE)
 ELSEWHERE = ("numpy.", "scipy.", "torch.")  # whose addresses a build offline does not know
 
@@ -44,5 +45,7 @@ def markdown(text: str, owner: str = "") -> str:
         return f"[`{name}`][{owner}.{name}]" if of_owner else f"[`{name}`][{name}]"
 
     text = MATH.sub(lambda m: f"\\[\n{dedent(m[1]).strip()}\n\\]\n\n", TERM.sub(r"\1\n:   ", text))
+    if "Examples\n---" not in text:
+        text = SESSION.sub(r"```pycon\n\g<0>\n```", text)
     text = INLINE_MATH.sub(lambda m: rf"\({' '.join(m[1].split())}\)", text)
     return TITLE.sub(r"**\1**\n\n", ROLE.sub(link, text))
