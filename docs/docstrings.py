@@ -17,7 +17,10 @@ INLINE_MATH = re.compile(r":math:`([^`]+)`")
 ROLE = re.compile(r":(class|func|meth|attr|mod):`~?([^`]+)`")
 TERM = re.compile(r"^(``\w+``)\n    (?=\S)", re.MULTILINE)
 SESSION = re.compile(r"^>>> .*(?:\n.+)*", re.MULTILINE)
-TITLE = re.compile(r"^(References|Notes)\n-+\n", re.MULTILINE)
+SECTION = re.compile(r"^(?=[A-Z][\w ]*\n-{3,}\n)", re.MULTILINE)
+TITLE = re.compile(r"(References|Notes)\n-+\n")
+# Functions whose modules have their names, too: their entries are under the longer path.
+NAMESAKES = {f"fallline.{name}" for name in ("backends", "minimize", "multistart", "sweep")}
 ELSEWHERE = ("numpy.", "scipy.", "torch.")  # whose addresses a build offline does not know
 
 
@@ -41,11 +44,28 @@ def markdown(text: str, owner: str = "") -> str:
         kind, name = role.groups()
         if kind == "attr" or name.startswith(("_", *ELSEWHERE)) or "._" in name:
             return f"`{name}`"
-        of_owner = kind == "meth" and "." not in name
-        return f"[`{name}`][{owner}.{name}]" if of_owner else f"[`{name}`][{name}]"
+        target = name
+        if name in NAMESAKES:
+            target = f"{name}.{name.rpartition('.')[2]}"
+        elif kind == "meth" and "." not in name:
+            target = f"{owner}.{name}"
+        return f"[`{name}`][{target}]"
 
     text = MATH.sub(lambda m: f"\\[\n{dedent(m[1]).strip()}\n\\]\n\n", TERM.sub(r"\1\n:   ", text))
     if "Examples\n---" not in text:
         text = SESSION.sub(r"```pycon\n\g<0>\n```", text)
     text = INLINE_MATH.sub(lambda m: rf"\({' '.join(m[1].split())}\)", text)
-    return TITLE.sub(r"**\1**\n\n", ROLE.sub(link, text))
+    return _rearranged(ROLE.sub(link, text))
+
+
+def _rearranged(text: str) -> str:
+    """Sections that Griffe does not know are text, after the examples or before all sections.
+
+    Elsewhere they would be read as further lines of the section before them.
+    """
+    head, *sections = SECTION.split(text)
+    unknown = [TITLE.sub(r"**\1**\n\n", s, count=1) for s in sections if TITLE.match(s)]
+    known = [s for s in sections if not TITLE.match(s)]
+    known.sort(key=lambda section: section.startswith("Examples"))  # last, as it may end in text
+    last = known and known[-1].startswith("Examples")
+    return "\n\n".join([head, *known, *unknown] if last else [head, *unknown, *known])

@@ -79,7 +79,7 @@ def object_of(name: str) -> Any:
 PUBLIC = [name for module in public_modules() for name in public_names(module)]
 
 
-ENTRY = re.compile(r"^::: (\S+)(\n    options: .*members: false)?", re.MULTILINE)
+ENTRY = re.compile(r"^::: (\S+)(?:\n    options: \{(.*)\})?", re.MULTILINE)
 MARKERS = {  # in whose place a hook puts an entry per optimizer
     "<!-- every optimizer -->": "fallline",
     "<!-- every optimizer for torch -->": "fallline.torch",
@@ -91,12 +91,12 @@ def documented() -> dict[str, str]:
     found = {}
     for page in PAGES:
         text = text_of(page)
-        for name, no_members in re.findall(
-            r"^::: (\S+)(\n    options: .*members: false)?", text, re.M
-        ):
-            value = object_of(name)  # an entry for what is not there fails here
-            whole = isinstance(value, ModuleType) and not no_members
-            found |= dict.fromkeys(public_names(value) if whole else [name], page.name)
+        for path, options in ENTRY.findall(text):
+            # A function whose module has its name, too, is found by its path alone.
+            name = re.findall(r"heading: (fallline\.\w+)", options) or [path]
+            value = object_of(name[0])  # an entry for what is not there fails here
+            whole = isinstance(value, ModuleType) and "members: false" not in options
+            found |= dict.fromkeys(public_names(value) if whole else name, page.name)
         for marker, owner in MARKERS.items():
             if marker in text:
                 found |= dict.fromkeys((f"{owner}.{name}" for name in fl.optimizers()), page.name)
