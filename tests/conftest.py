@@ -1,6 +1,12 @@
 """What holds for every test."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Hypothesis fails an example that takes more than 200 ms, and a test whose data take a second to
+# make: on a busy machine any does.
+settings.register_profile("fallline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fallline")
 
 
 def pytest_collection_modifyitems(items):
