@@ -20,7 +20,7 @@ SESSION = re.compile(r"^>>> .*(?:\n.+)*", re.MULTILINE)
 SECTION = re.compile(r"^(?=[A-Z][\w ]*\n-{3,}\n)", re.MULTILINE)
 TITLE = re.compile(r"(References|Notes)\n-+\n")
 # Functions whose modules have their names, too: their entries are under the longer path.
-NAMESAKES = {f"fallline.{name}" for name in ("backends", "minimize", "multistart", "sweep")}
+NAMESAKES = ("backends", "minimize", "multistart", "sweep")
 ELSEWHERE = ("numpy.", "scipy.", "torch.")  # whose addresses a build offline does not know
 
 
@@ -45,8 +45,8 @@ def markdown(text: str, owner: str = "") -> str:
         if kind == "attr" or name.startswith(("_", *ELSEWHERE)) or "._" in name:
             return f"`{name}`"
         target = name
-        if name in NAMESAKES:
-            target = f"{name}.{name.rpartition('.')[2]}"
+        if (last := name.removeprefix("fallline.")) in NAMESAKES:
+            target = f"fallline.{last}.{last}"
         elif kind == "meth" and "." not in name:
             target = f"{owner}.{name}"
         return f"[`{name}`][{target}]"
