@@ -51,7 +51,9 @@ def markdown(text: str, owner: str = "") -> str:
             target = f"{owner}.{name}"
         return f"[`{name}`][{target}]"
 
-    text = MATH.sub(lambda m: f"\\[\n{dedent(m[1]).strip()}\n\\]\n\n", TERM.sub(r"\1\n:   ", text))
+    text = MATH.sub(
+        lambda m: f"\\[\n{dedent(m[1]).strip()}\n\\]\n\n", TERM.sub(r"\n\1\n:   ", text)
+    )
     if "Examples\n---" not in text:
         text = SESSION.sub(r"```pycon\n\g<0>\n```", text)
     text = INLINE_MATH.sub(lambda m: rf"\({' '.join(m[1].split())}\)", text)

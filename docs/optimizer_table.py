@@ -47,7 +47,7 @@ def row(name: str, rule: type[fl.Optimizer]) -> str:
     formula, when = FORMULA.search(text), WHEN.search(text)
     if not (formula and when):
         raise ValueError(f"the docstring of {name} lacks a formula, or 'When to use: …'")
-    optimizer: fl.Optimizer = rule(np.zeros(1))  # type: ignore[call-arg]
+    optimizer = rule(np.zeros(1))
     cells = (
         f"[`{name}`][{name}]",
         f"{text.partition(chr(10))[0]} {mathml(formula[1], display=True)} *When to use:* {when[1]}",
