@@ -6,8 +6,11 @@ import ast
 import doctest
 import gzip
 import inspect
+import os
 import re
 import shlex
+import subprocess
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -191,3 +194,25 @@ def test_commands_have_these_options(page: Path) -> None:
                 command = command.commands[words.pop(0)]
             known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
             assert {word for word in words if word.startswith("--")} <= known, line
+
+
+@pytest.mark.parametrize(
+    ("script", "option", "needs", "printed"),
+    [
+        ("choosing.py", "--quick", "sklearn", "| batch size | 0.0003 |"),
+        ("large_parameters.py", "5000", "ml_dtypes safetensors", "bfloat16"),
+        ("small_fits.py", "--quick", "torch sklearn", "ratio"),
+    ],
+)
+def test_the_scripts_behind_the_figures_run(
+    script: str, option: str, needs: str, printed: str
+) -> None:
+    for module in needs.split():
+        pytest.importorskip(module)
+    command = [sys.executable, str(ROOT / "examples" / script), option]
+    utf8 = {**os.environ, "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", env=utf8, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert printed in done.stdout
