@@ -33,14 +33,14 @@ def text_of(page: Path) -> str:
 
     def include(found: re.Match[str]) -> str:
         path, _, section = found[1].partition(":")
-        text = (ROOT / path).read_text()
+        text = (ROOT / path).read_text("utf-8")
         if section:
             text = text.partition(f"[start:{section}]")[2].partition(f"[end:{section}]")[0]
             text = text.partition("\n")[2].rpartition("\n")[0]
         assert text.strip(), found[0]
         return text
 
-    return re.sub(r'^--8<-- "(.+)"$', include, page.read_text(), flags=re.MULTILINE)
+    return re.sub(r'^--8<-- "(.+)"$', include, page.read_text("utf-8"), flags=re.MULTILINE)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -52,7 +52,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def public_modules() -> list[ModuleType]:
     """Those that the package shows as its own, by importing them as themselves."""
-    tree = ast.parse(Path(fl.__file__).read_text())
+    tree = ast.parse(Path(fl.__file__).read_text("utf-8"))
     shown = [
         alias.asname
         for node in tree.body
@@ -124,7 +124,9 @@ def test_every_public_name_is_documented(name: str) -> None:
 
 
 def test_the_readme_has_every_optimizer() -> None:
-    table = (ROOT / "README.md").read_text().partition("## Optimizers")[2].partition("\n## ")[0]
+    table = (
+        (ROOT / "README.md").read_text("utf-8").partition("## Optimizers")[2].partition("\n## ")[0]
+    )
     rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
     assert re.findall(r"`(\w+)`", " ".join(rows)) == list(fl.optimizers())
 
