@@ -22,7 +22,7 @@ def bracketing(
 
     .. math::
         a < b < c < d: \qquad
-        [a, d] \leftarrow \begin{cases} [b, d] & f(b) > f(c) \\ [a, c] & \text{otherwise}
+        [a, d] \leftarrow \begin{cases} {[b, d]} & f(b) > f(c) \\ {[a, c]} & \text{otherwise}
         \end{cases}
 
     The interior points divide the interval into thirds; each iteration evaluates both and keeps
