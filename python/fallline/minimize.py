@@ -154,7 +154,10 @@ def minimize(
         A loss, gradient or parameter that is not finite, or a loss above 10⁸ times that of a batch
         at the start (and 10⁸), ends the fit without success; ``x`` is then the point before the
         last step. Ctrl-C ends it after the step under way, a second one at once. A loss that falls
-        below -10⁸ times the first and then out of range, or below -10¹⁰⁰, is reported as unbounded.
+        below -10⁸ times the first and then out of range, or below -10¹⁰⁰, is reported as unbounded;
+        so is one that is falling where limits end the fit, if, with `final_loss`, a look along the
+        gradient or the last step finds no end to that (a few losses; none of an objective that has
+        a bound).
         A method that finds nothing lower says why, and ends without success, but where `gtol` is
         its default and only rounding stands against another step.
 

@@ -57,6 +57,7 @@ class Surface(PlainFunction):
         minima: Sequence[Sequence[float]] = (),
     ) -> None:
         super().__init__(len(domain))
+        self.bounded = math.isfinite(self.infimum)
         self.domain = np.array(domain, np.float64)
         self.minima = np.array(minima, np.float64).reshape(len(minima), len(domain))
 
