@@ -53,6 +53,14 @@ def test_levenberg_marquardt_finds_a_minimum(problem: Problem) -> None:
         assert is_minimum(problem, 2 * res.fun), res
 
 
+@ALL
+def test_gauss_newton_finds_a_minimum(problem: Problem) -> None:
+    """Undamped, where J is regular; where it is not, damped as far as it takes."""
+    res = fl.minimize(problem.least_squares(), None, fl.GaussNewton, steps=2000)
+    assert res.success, res
+    assert is_minimum(problem, 2 * res.fun), res
+
+
 def evaluations(problem: Problem, by: str) -> tuple[list[float], float]:
     """All values that a method saw, from its start."""
     seen: list[float] = []
