@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .._types import Array, LearningRate
 from ..linesearch._line import check_count, check_number, dot
 from ..numerics import sigmoid, softmax
+from ..objectives._blas import unthreaded
 from ..objectives._layers import Layers, layers_of
 from ..objectives.base import Objective
 from ._method import Step
@@ -158,6 +159,10 @@ class KFAC(StochasticMethod):
     def _move(self, batch: Array | None) -> Step:
         layers = layers_of(self.objective)
         assert layers is not None
+        with unthreaded():
+            return self._step(layers, batch)
+
+    def _step(self, layers: Layers, batch: Array | None) -> Step:
         assert self.gradient is not None
         if self.nit % self.factors_every == 0:
             self._renew(self._measure(layers, batch))

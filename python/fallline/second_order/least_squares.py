@@ -15,6 +15,7 @@ from .._types import Array
 from ..clipping import global_norm
 from ..linesearch import Line, LineSearchResult
 from ..linesearch._line import check_count, check_number, dot
+from ..objectives._blas import unthreaded
 from ..objectives.base import Objective
 from ..objectives.residuals import Linearized, is_squared, linearized
 from ._method import Method, Step
@@ -92,7 +93,8 @@ class _LeastSquares(Method):
 
     def _move(self, batch: Array | None) -> Step:
         try:
-            return self._attempt(self._linear())
+            with unthreaded():
+                return self._attempt(self._linear())
         except FloatingPointError as error:
             return self._failed(str(error))
 
