@@ -47,6 +47,7 @@ def test_lbfgs_finds_a_minimum(problem: Problem) -> None:
 @ALL
 def test_levenberg_marquardt_finds_a_minimum(problem: Problem) -> None:
     res = fl.minimize(problem.least_squares(), None, fl.LevenbergMarquardt, steps=2000)
+    assert res.success, res
     if problem.name == "biggs_exp6":  # its least value for x2 → ∞
         assert 2 * res.fun < 0.65
     else:

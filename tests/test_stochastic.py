@@ -265,15 +265,6 @@ def test_sparse_samples() -> None:
     assert np.allclose(dense.x, thin.x)
 
 
-def test_fewer_steps_than_adam() -> None:
-    X, y = fl.datasets.digits()
-    f = MLP(X, y, (64, 32), activation="tanh")
-    kfac = fl.minimize(f, None, fl.KFAC(lr=0.1), batch_size=256, epochs=6)
-    for lr in (3e-3, 1e-2, 3e-2):
-        adam = fl.minimize(f, None, fl.Adam, lr, batch_size=256, epochs=6)
-        assert kfac.history_epoch[2] < adam.history_epoch.min()
-
-
 # ---- both in minimize --------------------------------------------------------------------------
 
 BOTH: dict[str, Any] = {

@@ -83,6 +83,11 @@ class _LeastSquares(Method):
             )
         return J
 
+    def _settled(self, linear: Linearized) -> bool:
+        """Whether what steps along the gradient could gain drowns in the loss's rounding."""
+        assert self.gradient is not None
+        return self._unseen(self.grad_norm**2 / _largest(linear, self.gradient))
+
     def _conjugate(self, linear: Linearized, damping: float) -> Steihaug:
         def product(v: Array) -> Array:
             self.nhev += 1
@@ -212,13 +217,11 @@ class GaussNewton(_LeastSquares):
         """Whole steps by ever more damping: between d and -g."""
         g = self.gradient
         assert g is not None
-        bend = _largest(linear, g)
-        settled = self._unseen(self.grad_norm**2 / bend)
-        damping = max(self.damping, 1e-6 * bend)
+        damping = max(self.damping, 1e-6 * _largest(linear, g))
         for _ in range(DAMPINGS):
             d = solve(damping).astype(self.x.dtype)
             if self._unseen(-(slope := dot(g, d))):
-                return self._by_gradient(self.x + d, inside=settled)
+                return self._by_gradient(self.x + d, inside=self._settled(linear))
             line = Line(self.objective, self.x, d)
             found = linesearch.backtracking(line, slope, f0=self.fun, max_iter=1)
             self.nfev += found.nfev
@@ -335,7 +338,7 @@ class LevenbergMarquardt(_LeastSquares):
             if np.array_equal(x, self.x):
                 break
             if self._unseen(found.predicted):
-                return self._by_gradient(x, inside=not found.on_boundary)
+                return self._by_gradient(x, inside=self._settled(linear))
             fun, gradient = self._at(x)
             finite = math.isfinite(fun) and bool(np.isfinite(gradient).all())
             ratio = (self.fun - fun) / found.predicted if finite else -math.inf
