@@ -54,8 +54,8 @@ def test_probes_find_the_diagonal() -> None:
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("every", [1, 3])
-def test_adahessian_is_the_paper_s(power: float, every: int) -> None:
-    """Algorithm 1 written out, on a function whose probes are exact."""
+def test_adahessian_is_the_papers(power: float, every: int) -> None:
+    """Written out, on a function whose probes are exact."""
     f = surfaces.StyblinskiTang(3)
     x = np.array([1.0, -2.0, 0.3])
     fit = fl.AdaHessian(

@@ -319,7 +319,7 @@ def exact_quadratic(
 
     References
     ----------
-    Nocedal & Wright (2006), Numerical optimization, equation 3.26.
+    Nocedal & Wright (2006), Numerical optimization, section 3.3.
     """
     probe = _probe(f)
     start, slope, stop = _begin(probe, f, f0, slope0)

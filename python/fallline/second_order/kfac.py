@@ -21,7 +21,7 @@ __all__ = ["KFAC"]
 
 Fisher: TypeAlias = Literal["true", "empirical"]
 
-EARLY = 3  # steps at first that renew the inverses each, as in the paper's section 8
+EARLY = 3  # steps at first that renew the inverses each, as the paper has it
 
 
 class Solver(NamedTuple):
@@ -107,8 +107,8 @@ class KFAC(StochasticMethod):
     References
     ----------
     Martens & Grosse (2015), Optimizing neural networks with Kronecker-factored approximate
-    curvature, sections 3, 5, 6.3 (π, equation 31) and 8. Ba, Grosse & Martens (2017), Distributed
-    second-order optimization using Kronecker-factored approximations, section 5 (KL clipping).
+    curvature. Ba, Grosse & Martens (2017), Distributed second-order optimization using
+    Kronecker-factored approximations (KL clipping).
     """
 
     _state = ("factors", "_velocity", "_renewals", "_solvers")

@@ -161,7 +161,7 @@ class GaussNewton(_LeastSquares):
 
     References
     ----------
-    Nocedal & Wright (2006), Numerical optimization, section 10.3, equation 10.23.
+    Nocedal & Wright (2006), Numerical optimization, section 10.3.
     """
 
     def __init__(
@@ -298,8 +298,8 @@ class LevenbergMarquardt(_LeastSquares):
 
     References
     ----------
-    Moré (1978), The Levenberg-Marquardt algorithm: implementation and theory, equations 3.3, 4.1
-    and 6.3. Nocedal & Wright (2006), Numerical optimization, section 10.3. Steihaug (1983).
+    Moré (1978), The Levenberg-Marquardt algorithm: implementation and theory.
+    Nocedal & Wright (2006), Numerical optimization, section 10.3. Steihaug (1983).
     """
 
     _state = ("_radius", "_scale")
