@@ -109,6 +109,8 @@ class MLP(Objective):
     product).
     """
 
+    bounded = True
+
     def __init__(
         self,
         X: Any,
