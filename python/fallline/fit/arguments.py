@@ -15,7 +15,7 @@ import numpy as np
 from .._placement import on_a_line
 from .._types import Array
 from ..minibatch import Minibatches, as_count
-from ..objectives import Objective
+from ..objectives import Function, Objective
 from ..objectives._data import as_vector
 from ..optimizer import Optimizer
 from ..second_order import Method
@@ -29,6 +29,7 @@ __all__ = [
     "as_ceiling",
     "as_escape",
     "as_every",
+    "as_objective",
     "as_reduction",
     "as_source",
     "as_start",
@@ -99,6 +100,31 @@ def as_batches(
             raise ValueError("drop_last=True needs a batch_size")
         return None
     return Minibatches(objective.n_samples, batch_size, seed, drop_last=bool(drop_last))
+
+
+def as_objective(
+    objective: Any, x0: Any, optimizer: Any, jac: Any, hess: Any, hessp: Any
+) -> Objective:
+    """An objective; one of a plain function and its derivatives."""
+    given = {"jac": jac or None, "hess": hess, "hessp": hessp}
+    if isinstance(objective, Objective):
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(f"{name}={value!r} with {objective!r}, which has its own")
+        return objective
+    if not callable(objective) or isinstance(objective, type):
+        raise TypeError(
+            "objective must be one of fallline.objectives, or a function of the parameters, not "
+            f"{objective!r}"
+        )
+    for name, value in given.items():
+        if not (value is None or callable(value) or (name == "jac" and value is True)):
+            raise TypeError(f"{name} must be callable, not {value!r}")
+    if x0 is None and isinstance(optimizer, Optimizer):
+        x0 = optimizer._params[0]
+    if x0 is None:
+        raise TypeError("x0 is missing: a function does not tell where to start")
+    return Function(objective, given["jac"], hess, hessp, x0=x0)
 
 
 # ---- the optimizer and its parameter -----------------------------------------------------------

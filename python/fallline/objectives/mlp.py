@@ -110,6 +110,8 @@ class MLP(Objective):
     product).
     """
 
+    bounded = True
+
     def __init__(
         self,
         X: Any,
