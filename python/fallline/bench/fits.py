@@ -35,7 +35,7 @@ class FitWork:
     batch: int
     steps: int
     rule: str
-    options: dict[str, float]
+    options: dict[str, Any]
     peers: tuple[str, ...]
     layers: tuple[int, ...] = ()
     tolerance: float = 0.01  # of the loss at the end
