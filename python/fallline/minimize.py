@@ -79,7 +79,7 @@ def minimize(
     x0 : array of shape (n_params,), optional
         Where to start; ``objective.initial(seed)`` by default. A function needs it.
     optimizer : class or instance, optional
-        :class:`Adam` by default, of a function :class:`LBFGS`. One of
+        :class:`fallline.Adam` by default, of a function :class:`fallline.LBFGS`. One of
         :func:`fallline.optimizers`, which takes `lr` and further hyperparameters by their
         names (``betas=(0.8, 0.99)``); or an optimizer over a single array of n_params, of the
         objective's dtype, which is then what is updated (and where it starts, without `x0`).
