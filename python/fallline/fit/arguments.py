@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .._placement import on_a_line
 from .._types import Array
 from ..minibatch import Minibatches, as_count
 from ..objectives import Function, Objective
@@ -132,8 +133,8 @@ def as_objective(
 def as_start(objective: Objective, x0: Any, seed: int) -> Array:
     """A new array with the parameters to start from."""
     if x0 is None:
-        return np.array(objective.initial(seed), objective.dtype)
-    start = np.array(as_vector("x0", x0, objective.n_params, objective.dtype))
+        return on_a_line(objective.initial(seed).astype(objective.dtype, copy=False))
+    start = on_a_line(as_vector("x0", x0, objective.n_params, objective.dtype))
     if not np.isfinite(start).all():
         j = int(np.argmin(np.isfinite(start)))
         raise ValueError(f"x0[{j}] is {start[j]}; expected finite numbers")
