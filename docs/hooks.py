@@ -10,7 +10,13 @@ from mkdocs.structure.files import File, Files
 import fallline as fl
 from fallline import _gallery
 
-ENTRY = "::: {module}.{name}\n    options:\n      members: [lookahead, train, eval]\n"
+ENTRY = """::: {module}.{name}
+    options:
+      heading: fallline.{name}
+      toc_label: {name}
+      members: [lookahead, train, eval]
+      inherited_members: true
+"""
 
 FIGURE = """## {title}
 

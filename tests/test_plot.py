@@ -305,7 +305,9 @@ def test_spectrum() -> None:
     assert "about 0" in [t.get_text() for t in wide.get_legend().get_texts()]
     ends = fl.curvature.critical_point(surfaces.QuadraticValley(10, 600), np.zeros(600), k=2)
     part = fl.plot.spectrum(ends, log=False)
-    assert part.get_lines()[0].get_xdata().tolist() == [0, 1, 598, 599]
+    assert part.get_lines()[0].get_xdata().tolist() == [0, 1, 3, 4]
+    assert [t.get_text() for t in part.get_xticklabels()] == ["0", "1", "598", "599"]
+    assert [t.get_text() for t in part.texts] == ["596 not computed"]
     for drawn_on in (ax, wide, part, fl.plot.spectrum([0.0])):
         rendered(drawn_on)
     with pytest.raises(ValueError, match="eigenvalues must be a row of finite numbers"):

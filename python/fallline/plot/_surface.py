@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .._extras import require
 from .._types import Array
+from ..grid import losses_at, points_at_once
 from ..linesearch._line import check_count
 from ..objectives.base import Batch, Objective
 from ._plane import PLANES, Plane, choose_plane
@@ -140,13 +141,13 @@ def evaluate(
     if resolution < 2:
         raise ValueError(f"resolution must be at least 2, not {resolution}")
     a, b = (np.linspace(*ends, resolution) for ends in extent)
-    with np.errstate(all="ignore"):
-        losses = [
-            objective._evaluate(plane.point(x, y).astype(objective.dtype), batch, None)
-            for y in b
-            for x in a
-        ]
-    return np.array(losses).reshape(resolution, resolution)
+    where = np.stack([np.tile(a, resolution), np.repeat(b, resolution)], axis=1)
+    losses = np.empty(len(where))
+    step = points_at_once(objective, batch)
+    for begin in range(0, len(where), step):
+        points = plane.points(where[begin : begin + step]).astype(objective.dtype)
+        losses[begin : begin + step] = losses_at(objective, points, batch)
+    return losses.reshape(resolution, resolution)
 
 
 def draw(
