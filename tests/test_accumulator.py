@@ -80,7 +80,7 @@ def test_backends_isas_and_threads_agree(dtype: str, nonfinite: bool) -> None:
             assert_same(run(name, dtype, nonfinite=nonfinite), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     lengths=st.lists(st.integers(0, 3000), min_size=1, max_size=6).map(tuple),
     threads=st.sampled_from((1, 2, 3, 7)),

@@ -161,7 +161,7 @@ def test_mixed_dtypes_scaled_and_clipped(dtype: str, grad_dtype: str) -> None:
             assert_same(run(case, backend, dtype, **options), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     case=st.sampled_from(CASES),
     dtype=st.sampled_from(list(DTYPES)),
@@ -194,7 +194,7 @@ def test_any_work_agrees(
     assert_same(run(case, "native", dtype, **options), expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     dtype=st.sampled_from(list(DTYPES)),
     lengths=st.lists(st.integers(0, 5000), min_size=1, max_size=6),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import fallline as fl
@@ -316,7 +316,6 @@ def test_far_out_the_gabor_envelope_is_zero(offset: float, backend: str) -> None
     x=st.floats(-1e3, 1e3),
     scale=st.sampled_from([1.0, 1e-3, 1e-300]),
 )
-@settings(deadline=None)
 def test_gabor_is_bounded_and_backends_agree(
     phi: tuple[float, float], x: float, scale: float
 ) -> None:

@@ -166,7 +166,7 @@ def test_same_bits(n: int, dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
                 check()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     n=st.integers(1, 3000),
     dtype=st.sampled_from([np.float64, np.float32]),
@@ -287,7 +287,7 @@ def test_the_optimum_is_scipys(dtype: Any) -> None:
     assert res.fun == pytest.approx(best.fun, rel=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     n=st.integers(1, 30),
     m=st.integers(1, 12),

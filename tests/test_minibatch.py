@@ -18,7 +18,6 @@ def epochs_of(batches: fl.Minibatches, count: int) -> list[list[list[int]]]:
     return [[batch.tolist() for batch in batches] for _ in range(count)]
 
 
-@settings(deadline=None)
 @given(
     n=st.integers(1, 60), size=st.integers(1, 70), drop=st.booleans(), seed=st.integers(0, 2**70)
 )
@@ -71,7 +70,7 @@ def test_drawing_many_epochs_at_once_is_drawing_each(n: int) -> None:
     assert together.bit_generator.state == apart.bit_generator.state
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(takes=st.lists(st.integers(1, 40), max_size=30), drop=st.booleans())
 def test_spans_of_any_length_give_the_same_batches(takes: list[int], drop: bool) -> None:
     batches, plain = (fl.Minibatches(13, 4, seed=1, drop_last=drop) for _ in range(2))
@@ -85,7 +84,7 @@ def test_spans_of_any_length_give_the_same_batches(takes: list[int], drop: bool)
     assert batches.step == plain.step
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(steps=st.integers(0, 200), later=st.integers(1, 30))
 def test_resumes_anywhere(steps: int, later: int) -> None:
     batches = fl.Minibatches(10, 3, seed=2)

@@ -289,7 +289,7 @@ def test_numpy_carries_a_blas_here() -> None:
 # ---- batches, weights, reductions --------------------------------------------------------------
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 22), min_size=1, max_size=40), st.sampled_from(BACKENDS))
 def test_a_batch_is_the_mean_of_its_samples(batch: list[int], backend: str) -> None:
     f = network("softmax", backend=backend, l2=0.5)

@@ -10,7 +10,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -40,7 +40,6 @@ def _errors_are_raised() -> Any:
 # ---- against outside truths ----------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(x=logit_arrays, axis=st.sampled_from([-1, 0, None]))
 def test_scipy_agrees(x: np.ndarray, axis: int | None) -> None:
     special = pytest.importorskip("scipy.special")
@@ -54,7 +53,6 @@ def test_scipy_agrees(x: np.ndarray, axis: int | None) -> None:
     np.testing.assert_allclose(log_softmax(x, axis), log_expected, rtol=1e-13, atol=1e-15)
 
 
-@settings(deadline=None)
 @given(x=logit_arrays, shift=st.integers(-(2**40), 2**40))
 def test_shift_invariance(x: np.ndarray, shift: int) -> None:
     x = np.round(x)  # so that the shift is exact
@@ -63,7 +61,6 @@ def test_shift_invariance(x: np.ndarray, shift: int) -> None:
     np.testing.assert_allclose(log_sum_exp(x + shift), log_sum_exp(x) + shift, rtol=1e-14)
 
 
-@settings(deadline=None)
 @given(x=logit_arrays)
 def test_probabilities(x: np.ndarray) -> None:
     p = softmax(x)
@@ -90,7 +87,6 @@ def test_closed_forms() -> None:
     assert log_sum_exp(np.zeros((2, 0))).tolist() == [-INF, -INF]
 
 
-@settings(deadline=None)
 @given(x=logit_arrays, seed=st.integers(0, 99))
 def test_torch_agrees_on_cross_entropies(x: np.ndarray, seed: int) -> None:
     torch = pytest.importorskip("torch")

@@ -484,7 +484,7 @@ def problems(draw: Any) -> tuple[Any, np.ndarray]:
     return f, np.array(draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=80)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(problems())
 def test_a_batch_is_the_mean_of_its_samples(problem: tuple[Any, np.ndarray]) -> None:
     f, batch = problem
@@ -497,7 +497,7 @@ def test_a_batch_is_the_mean_of_its_samples(problem: tuple[Any, np.ndarray]) -> 
     np.testing.assert_allclose(f.hvp(phi, v, batch), np.mean(curved, axis=0), rtol=1e-9, atol=1e-11)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.sampled_from(MODELS),
     st.sampled_from(BACKENDS),

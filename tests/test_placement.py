@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from itertools import pairwise
 
 import ml_dtypes
@@ -56,3 +59,14 @@ def test_loaded_states_are_placed_too() -> None:
     after = [address(opt.state[0][slot]) % PAGE for slot in ("exp_avg", "exp_avg_sq")]
     assert after == before
     assert before[1] - before[0] in (STRIDE, STRIDE - PAGE)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda opt: pickle.loads(pickle.dumps(opt))])
+def test_copied_states_are_placed_too(again: Callable[[fl.Adam], fl.Adam]) -> None:
+    opt = fl.Adam(np.ones(LARGE, np.float32))
+    opt.step(np.ones(LARGE, np.float32))
+    new = again(opt)
+    param, *states = (*new.param_groups[0]["params"], *(new.state[0][s] for s in opt._slots[0]))
+    assert [(address(b) - address(a)) % PAGE for a, b in pairwise([param, *states])] == [STRIDE] * 2
+    for slot in opt._slots[0]:
+        np.testing.assert_array_equal(new.state[0][slot], opt.state[0][slot])

@@ -13,15 +13,13 @@ import pkgutil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fallline import schedules
 from fallline.schedules import _config
 
 LR = 0.3
-
-untimed = settings(deadline=None)  # a busy machine is no failure
 
 
 def values(schedule, n):
@@ -232,7 +230,6 @@ losses = st.lists(
 )
 
 
-@untimed
 @given(
     losses=losses,
     mode=st.sampled_from(["min", "max"]),
@@ -344,7 +341,6 @@ def is_monotone(sequence, falling):
     return all(b <= a * (1 + 1e-14) for a, b in pairs)
 
 
-@untimed
 @given(finite_schedules)
 def test_finite_schedules_go_from_lr_to_end_and_stay(schedule):
     n = length(schedule)
@@ -357,7 +353,6 @@ def test_finite_schedules_go_from_lr_to_end_and_stay(schedule):
     assert all(low * (1 - 1e-14) <= value <= high * (1 + 1e-14) for value in found)
 
 
-@untimed
 @given(
     lr=rates,
     steps=counts,
@@ -378,7 +373,6 @@ def test_one_cycle_rises_then_falls(lr, steps, warmup, div, final_div, anneal, t
     assert schedule(steps) == schedule(10**12) == found[-1]
 
 
-@untimed
 @given(lr=rates, end=ends, period=st.integers(1, 50), multiplier=st.integers(1, 4))
 def test_each_cycle_of_the_restarts_is_a_cosine(lr, end, period, multiplier):
     schedule = schedules.CosineRestarts(lr, period, multiplier, end)
@@ -398,7 +392,6 @@ def test_restarts_are_exact_far_out():
     assert schedule(restart) == 1.0
 
 
-@untimed
 @given(finite_schedules, counts, ends)
 def test_warmup_is_linear_and_meets_the_inner_schedule(inner, steps, start):
     schedule = schedules.LinearWarmup(inner, steps, start)
@@ -410,7 +403,6 @@ def test_warmup_is_linear_and_meets_the_inner_schedule(inner, steps, start):
     assert [schedule(steps + t) for t in range(5)] == values(inner, 5)
 
 
-@untimed
 @given(lr=rates, warmup=counts)
 def test_inverse_sqrt_peaks_at_the_end_of_warmup(lr, warmup):
     schedule = schedules.InverseSqrt(lr, warmup)
@@ -420,7 +412,6 @@ def test_inverse_sqrt_peaks_at_the_end_of_warmup(lr, warmup):
     assert is_monotone(found[warmup:], falling=True)
 
 
-@untimed
 @given(finite_schedules, st.lists(counts, min_size=1, max_size=4, unique=True).map(sorted))
 def test_chained_parts_start_at_their_own_step_0(part, milestones):
     schedule = schedules.Chained([part] * (len(milestones) + 1), milestones)
@@ -428,7 +419,6 @@ def test_chained_parts_start_at_their_own_step_0(part, milestones):
         assert [schedule(t) for t in range(begin, end)] == values(part, end - begin)
 
 
-@untimed
 @given(finite_schedules, st.integers(1, 7), st.floats(0.0, 10.0))
 def test_per_epoch_and_scaled(inner, steps_per_epoch, factor):
     per_epoch = schedules.PerEpoch(inner, steps_per_epoch)
@@ -724,7 +714,6 @@ def test_config_round_trip(schedule):
     assert schedules.from_config(json.loads(text)) == schedule
 
 
-@untimed
 @given(finite_schedules, wholes, ends)
 def test_config_keeps_every_bit(inner, steps, start):
     schedule = schedules.LinearWarmup(inner, steps, start)

@@ -31,3 +31,10 @@ def zeros_beside(param: Array, dtype: DTypeLike, index: int) -> Array:
     begin = param.ctypes.data if param.dtype == dtype else 0
     skip = (begin + (index + 1) * STRIDE - memory.ctypes.data) % unit
     return memory[skip : skip + size].view(dtype).reshape(param.shape)
+
+
+def copy_beside(param: Array, array: Array, index: int) -> Array:
+    """A copy of a state array, placed as :func:`zeros_beside` does."""
+    own = zeros_beside(param, array.dtype, index)
+    own[...] = array
+    return own

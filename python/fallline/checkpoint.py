@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import hyperparameters
-from ._placement import zeros_beside
+from ._placement import copy_beside
 from ._types import Array, Group, compute_dtype
 from .storage import has_master
 
@@ -148,9 +148,7 @@ def _checked_slot(slot: str, name: str, value: Any, param: Array, index: int) ->
         raise ValueError(f"{slot} of {name} has shape {array.shape}; expected {param.shape}")
     if array.dtype != dtype:
         raise TypeError(f"{slot} of {name} has dtype {array.dtype}; expected {dtype}")
-    own = zeros_beside(param, dtype, index)
-    own[...] = array
-    return own
+    return copy_beside(param, array, index)
 
 
 def _plain(value: Any) -> Any:
