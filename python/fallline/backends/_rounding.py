@@ -71,6 +71,11 @@ def fill(words: Array, first: int, row: int, index: int, step: int, low: int, hi
         words[:, 2 * k + 1] = (x >> SHIFT).reshape(-1, BLOCKS)
 
 
+def check_seed(seed: int) -> None:
+    """Raise an OverflowError where a seed, edited since it was checked, is none."""
+    np.uint64(seed)
+
+
 def random_words(
     counter: tuple[int, int], stream: tuple[int, int], start: int, size: int, fill: Fill = fill
 ) -> Array:

@@ -13,7 +13,7 @@ from .._types import Array, compute_dtype
 from ..arrays import check_apart, check_gradient
 from ..kernel import Kernel
 from . import Masters, Share, Streams, Work
-from ._rounding import Fill, fill, random_words, round_randomly
+from ._rounding import Fill, check_seed, fill, random_words, round_randomly
 
 TILE = 1024  # cpp/include/fallline/types.hpp
 LANES = 32  # cpp/include/fallline/reduce.hpp
@@ -148,6 +148,8 @@ class TileBinding:
             share = work[self._cohorts[i]]
             assert share is not None
             kernel, factor, values = share[:3]
+            if len(share) == 4:
+                check_seed(share[3][0])
             dtype = compute_dtype(self._params[i].dtype)
             c = kernel.coefficients(*map(dtype.type, values))
             in_place = factor == 1.0 and grad.dtype == dtype == self._params[i].dtype
