@@ -14,6 +14,7 @@ using u64 = std::uint64_t;
 #include "fallline/ops.hpp"
 #include "fallline/registry.hpp"
 #include "fallline/codec.hpp"
+#include "fallline/rounding.hpp"
 #include "fallline/reduce.hpp"
 #include "fallline/tile.hpp"
 #include "fallline/pair_kernels.hpp"

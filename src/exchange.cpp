@@ -123,6 +123,11 @@ ExchangedTensors::ExchangedTensors(const py::tuple& types, const py::list& lists
         tensor.slots[s++] = written(own.data, tensor.size * item(type));
         places_.push_back(own);
       }
+      if (!fields[1].is_none()) {
+        if (!place(fields[1], own, type)) throw std::logic_error("unchecked master");
+        tensor.master = written(own.data, tensor.size * item(type));
+        places_.push_back(own);
+      }
       entry.last_place = places_.size();
       entry.first_number = numbers_.size();
       for (const py::handle number : py::reinterpret_borrow<py::tuple>(fields[3])) {
@@ -135,6 +140,7 @@ ExchangedTensors::ExchangedTensors(const py::tuple& types, const py::list& lists
       tensor.cohort = fields[5].cast<std::uint32_t>();
       entry.by_rows = fields[6].cast<bool>();
       cohorts = std::max<std::size_t>(cohorts, tensor.cohort + 1);
+      tensor.index = std::uint32_t(entries_.size());
       entry.tensor = tensors_.size();
       tensors_.push_back(tensor);
       entries_.push_back(std::move(entry));
@@ -288,6 +294,8 @@ void ExchangedTensors::take_rows(const Entry& entry, const py::tuple& rows) {
     row.grad = move(tensor.grad, std::size_t(r) * length * item_size[int(tensor.grad_type)]);
     for (void*& slot : row.slots)
       if (slot != nullptr) slot = move(slot, begin * (wide ? 8 : 4));
+    if (row.master != nullptr) row.master = move(row.master, begin * 4);
+    row.row = std::uint32_t(index[r]);
     rows_.push_back(row);
     row_owners_.push_back(entry.tensor);
   }

@@ -11,10 +11,10 @@ namespace fallline::python {
 class ExchangedTensors : public Tensors {
  public:
   // `types` have the API and no memory but their own. Every parameter of `lists`, in order, has an
-  // entry (home, low, slots, numbers, state, cohort, by_rows), or None where it has no state: then
-  // it must have no gradient either.
+  // entry (home, master, slots, numbers, state, cohort, by_rows), or None where it has no state:
+  // then it must have no gradient either.
   //   home     the tensor that is updated: the parameter, its local part, a copy
-  //   low      a tensor that gets the result too, in its own dtype; or None
+  //   master   what is updated in place of `home`, which gets it rounded; or None
   //   numbers  tensors of one element that hold what the rule counts, in the order of `numbers`
   //            in update()
   //   state    the dict that holds slots and numbers, or None

@@ -50,8 +50,10 @@ PYBIND11_MODULE(_core, m) {
 
   py::class_<Tensors> tensors(m, "Tensors");
   tensors
-      .def(py::init<const py::list&, const py::list&, const std::vector<std::uint32_t>&>(),
-           py::arg("params"), py::arg("slots"), py::arg("cohorts"))
+      .def(py::init<const py::list&, const py::list&, const std::vector<std::uint32_t>&,
+                    const py::list&, const std::vector<std::pair<std::uint32_t, std::uint32_t>>&>(),
+           py::arg("params"), py::arg("slots"), py::arg("cohorts"), py::arg("masters"),
+           py::arg("streams"))
       .def("bind", &Tensors::bind, py::arg("grads"))
       .def("sum_squares", &Tensors::sum_squares, py::arg("scale"), py::arg("threads"));
   using fallline::python::def_fastcall;

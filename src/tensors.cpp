@@ -4,6 +4,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 
 #include "fallline/dispatch.hpp"
 
@@ -54,7 +55,8 @@ bool same_shape(const py::array& a, const py::array& b) {
 }  // namespace
 
 Tensors::Tensors(const py::list& params, const py::list& slots,
-                 const std::vector<std::uint32_t>& cohorts) {
+                 const std::vector<std::uint32_t>& cohorts, const py::list& masters,
+                 const std::vector<std::pair<std::uint32_t, std::uint32_t>>& streams) {
   for (std::size_t i = 0; i < params.size(); ++i) {
     params_.push_back(py::reinterpret_borrow<py::array>(params[i]));
     const py::array& param = params_.back();
@@ -69,6 +71,12 @@ Tensors::Tensors(const py::list& params, const py::list& slots,
       slots_.push_back(py::reinterpret_borrow<py::array>(own[s]));
       t.slots[s] = written(slots_.back().data(), std::size_t(slots_.back().nbytes()));
     }
+    if (!masters.empty() && !masters[i].is_none()) {
+      slots_.push_back(py::reinterpret_borrow<py::array>(masters[i]));
+      t.master = written(slots_.back().data(), std::size_t(slots_.back().nbytes()));
+    }
+    t.index = std::uint32_t(i);
+    if (!streams.empty()) std::tie(t.index, t.row) = streams.at(i);
     tensors_.push_back(t);
   }
   finish(cohorts.empty() ? 0 : *std::max_element(cohorts.begin(), cohorts.end()) + 1);
@@ -200,6 +208,13 @@ void Tensors::load(const py::tuple& work) {
     for (py::ssize_t i = 0; i < count; ++i) {
       cohort.f64[i] = PyFloat_AsDouble(PyTuple_GET_ITEM(coefficients, i));
       cohort.f32[i] = static_cast<float>(cohort.f64[i]);
+    }
+    cohort.stochastic = PyTuple_GET_SIZE(item.ptr()) > 3;
+    if (cohort.stochastic) {
+      PyObject* counter = PyTuple_GET_ITEM(item.ptr(), 3);
+      cohort.seed = PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(counter, 0));
+      cohort.step =
+          static_cast<std::uint32_t>(PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(counter, 1)));
     }
     if (PyErr_Occurred() != nullptr) throw py::error_already_set();
   }

@@ -14,7 +14,11 @@ namespace py = pybind11;
 class Tensors {
  public:
   // The arrays were checked in Python; what is wrong here is a programming error.
-  Tensors(const py::list& params, const py::list& slots, const std::vector<std::uint32_t>& cohorts);
+  // `masters` and `streams` ((index, row): whose random numbers) are empty or have an entry for
+  // each parameter.
+  Tensors(const py::list& params, const py::list& slots, const std::vector<std::uint32_t>& cohorts,
+          const py::list& masters,
+          const std::vector<std::pair<std::uint32_t, std::uint32_t>>& streams);
 
   // Takes the addresses of the gradients. True when every one is plainly fine: a C-contiguous,
   // aligned array of a known type, of its parameter's shape, apart from all parameters and states.
@@ -26,8 +30,9 @@ class Tensors {
 
   std::pair<double, py::ssize_t> sum_squares(double scale, int threads);
 
-  // One step. `work` has (kernel, factor, coefficients) per cohort, None where it sits out. On
-  // success `progress[0] = pending` here, where no signal handler can come in between.
+  // One step. `work` has (kernel, factor, coefficients) per cohort, and (seed, step) behind them
+  // where it rounds stochastically; None where it sits out. On success `progress[0] = pending`
+  // here, where no signal handler can come in between.
   py::ssize_t update(const py::tuple& work, bool watch, int threads, py::list progress,
                      const py::object& pending, const py::object& sums);
 

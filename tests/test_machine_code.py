@@ -146,9 +146,10 @@ def test_update_loops_have_full_width(
 
 @pytest.mark.parametrize("isa", REGISTERS)
 def test_conversions_and_sums_have_full_width(code: dict[str, Code], isa: str) -> None:
-    stages = re.compile(r"\b(decode<|encode<|sum_squares_tile<)")
+    stages = re.compile(r"\b(decode<|encode<|encode_randomly<|store_parameter\(|sum_squares_tile<)")
     names = [name for name in code[isa] if stages.search(name)]
-    assert len(names) == 4 * 2 + 4 + 2  # storage × compute types, back, a sum per compute type
+    # Storage × compute types, back, back by random bits, what makes these; a sum per compute type.
+    assert len(names) == 4 * 2 + 4 + 2 + 1 + 2
     for name in names:
         if "decode<double, float>" in name:
             continue  # clang goes by the wider type: half a register of float

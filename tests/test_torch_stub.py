@@ -45,6 +45,7 @@ TYPES = {
     "alpha_warmup": "int | None",
     "beta3_warmup": "int | None",
     "tolerance": "float | None",
+    "seed": "int",
 }
 
 

@@ -15,8 +15,10 @@ int find_rule(const KernelTable& kernels, std::string_view name) {
   return 0;
 }
 
-void run_rule(const KernelTable& kernels, const char* rule, Tensor tensor) {
+void run_rule(const KernelTable& kernels, const char* rule, Tensor tensor,
+              bool stochastic = false) {
   Cohort cohort{};
+  cohort.stochastic = stochastic;
   cohort.rule = find_rule(kernels, rule);
   cohort.factor = 1.0;
   cohort.f64[0] = cohort.f32[0] = 1;
@@ -104,15 +106,62 @@ void encoding(const KernelTable& kernels, DType type) {
   }
 }
 
+// One of the two neighbours, on every ISA the same; beyond the largest number as to nearest.
+void stochastic_encoding(const KernelTable& kernels, DType type,
+                         std::vector<std::uint16_t>& first) {
+  const Format f = formats[int(type)];
+  const std::vector<float> values = around_every_value(f);
+  const int infinity = 0x8000 - (1 << (f.digits - 1));
+  std::vector<std::uint16_t> got(values.size());
+  run_rule(kernels, "stream0",
+           make_tensor(type, got.data(), DType::f32, values.data(), values.size()), true);
+  if (first.empty()) first = got;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (std::isnan(values[i])) {
+      CHECK(std::isnan(decode16(f, got[i])), kernels.isa, dtype_name[int(type)], got[i]);
+      continue;
+    }
+    CHECK_EQUAL(got[i], first[i], kernels.isa, dtype_name[int(type)], values[i]);
+    const double size = std::fabs(double(values[i]));
+    const int magnitude = got[i] & 0x7fff;
+    if (size > decode16(f, std::uint16_t(infinity - 1)))
+      CHECK_EQUAL(magnitude, encode16(f, size), kernels.isa, dtype_name[int(type)], values[i]);
+    else
+      CHECK((decode16(f, std::uint16_t(magnitude)) <= size ||
+             decode16(f, std::uint16_t(magnitude - 1)) < size) &&
+                (magnitude + 1 == infinity || decode16(f, std::uint16_t(magnitude + 1)) > size),
+            kernels.isa, dtype_name[int(type)], values[i], magnitude);
+  }
+}
+
+// What is updated is the master copy; the parameter, whatever it was, gets it rounded.
+void master(const KernelTable& kernels, DType type) {
+  const std::vector<float> values = around_every_value(formats[int(type)]);
+  std::vector<std::uint16_t> got(values.size(), 0x1234), expected(values.size());
+  std::vector<float> copies(values.size());
+  run_rule(kernels, "stream0",
+           make_tensor(type, expected.data(), DType::f32, values.data(), values.size()));
+  Tensor tensor = make_tensor(type, got.data(), DType::f32, values.data(), values.size());
+  tensor.master = copies.data();
+  run_rule(kernels, "stream0", tensor);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    CHECK(copies[i] == values[i] || std::isnan(values[i]), kernels.isa, copies[i], values[i]);
+    CHECK_EQUAL(got[i], expected[i], kernels.isa, dtype_name[int(type)], values[i]);
+  }
+}
+
 }  // namespace
 
 int main() {
+  std::vector<std::uint16_t> first[dtype_count];
   for (const KernelTable* kernels : usable_kernels())
     for (DType type : {DType::bf16, DType::f16}) {
       round_trip(*kernels, type);
       decoding<float>(*kernels, type, DType::f32);
       decoding<double>(*kernels, type, DType::f64);
       encoding(*kernels, type);
+      stochastic_encoding(*kernels, type, first[int(type)]);
+      master(*kernels, type);
     }
   return report();
 }

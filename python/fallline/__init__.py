@@ -46,6 +46,7 @@ from .second_order import LevenbergMarquardt as LevenbergMarquardt
 from .second_order import Newton as Newton
 from .serialization import load as load
 from .serialization import save as save
+from .storage import Storage as Storage
 from .sweep import LogUniform as LogUniform
 from .sweep import Uniform as Uniform
 from .sweep import sweep as sweep

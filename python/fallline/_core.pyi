@@ -26,7 +26,12 @@ class Tensors:
     """A :class:`fallline.backends.Binding`."""
 
     def __init__(
-        self, params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]
+        self,
+        params: list[Array],
+        slots: list[tuple[Array, ...]],
+        cohorts: Sequence[int],
+        masters: list[Array | None],
+        streams: list[tuple[int, int]],
     ) -> None: ...
     def accept(self, grads: list[Any]) -> bool | list[bool]: ...
     def bind(self, grads: list[Array | None]) -> None: ...

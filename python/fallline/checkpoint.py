@@ -9,6 +9,7 @@ import numpy as np
 from . import hyperparameters
 from ._placement import copy_beside
 from ._types import Array, Group, compute_dtype
+from .storage import has_master
 
 if TYPE_CHECKING:
     from .optimizer import Optimizer, State
@@ -55,6 +56,7 @@ def load_state_dict(optimizer: Optimizer, loaded: dict[str, Any]) -> None:
         members: list[tuple[tuple[int, State], list[int]]] = []
         for i in range(first, first + len(group["params"])):
             t, scalars, arrays = entries[i]
+            optimizer._forget_master(i)
             for slot, array in arrays.items():
                 optimizer._slots[i][slot] = array
             for own, tensors in members:
@@ -123,6 +125,10 @@ def _check_entries(
                     raise ValueError(f"state dict has no {slot} for {name}")
                 else:
                     arrays[slot] = optimizer._new_slot(slot, group, param, len(arrays))
+            if "master" in saved and has_master(group, param):  # else taken from the parameter
+                arrays["master"] = _checked_slot(
+                    "master", name, saved["master"], param, len(arrays)
+                )
             initial = optimizer.initial_scalars(group)
             scalars = {k: _plain(saved.get(k, v)) for k, v in initial.items()}
             if "sums" in saved:

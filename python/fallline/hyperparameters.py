@@ -61,12 +61,14 @@ def _one_of(*choices: Any) -> Callable[[str, Any], None]:
     return check_choice
 
 
-def _count(low: int) -> Callable[[str, Any], None]:
+def _count(low: int, below: int | None = None) -> Callable[[str, Any], None]:
     def check_count(name: str, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, Integral):
             raise TypeError(f"{name} must be an integer, not {value!r}")
         if value < low:
             raise ValueError(f"{name} must be at least {low}, not {value!r}")
+        if below is not None and int(value) >= below:
+            raise ValueError(f"{name} must be less than {below}, not {value!r}")
 
     return check_count
 
@@ -128,4 +130,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "step_sizes": _each(nonnegative, nonnegative),
     "lambd": nonnegative,
     "t0": finite,
+    "master_weights": flag,
+    "rounding": _one_of("nearest", "stochastic"),
+    "seed": _count(0, 2**64),
 }

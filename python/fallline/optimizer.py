@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -17,6 +17,7 @@ from ._types import Array, Grads, Group, OnNonfinite, Params, compute_dtype
 from .arrays import check_apart, check_gradient, check_parameter
 from .backends import Binding, Share, Work, choose
 from .kernel import Kernel
+from .storage import Storage, complete, has_master, is_narrow
 from .structure import Structure, flatten_groups, nest, split_groups
 from .threads import get_num_threads
 
@@ -35,6 +36,8 @@ class Cohort:
     tensors: list[int]
     kernel: Kernel
     active: bool = True  # in the step under way
+    narrow: bool = False  # has parameters of 16 bits
+    masters: bool = False  # these have master copies
 
 
 # What a step advances beside arrays: steps taken, (t, scalars) of each cohort, and the last step's
@@ -87,9 +90,16 @@ class Optimizer:
 
     # ---- construction --------------------------------------------------------------------------
 
-    def __init__(self, params: Params, backend: str | None, **defaults: Any) -> None:
+    def __init__(
+        self,
+        params: Params,
+        backend: str | None,
+        storage: Storage | None = None,
+        **defaults: Any,
+    ) -> None:
         self._backend = choose(backend)
         self._lock = threading.Lock()
+        defaults |= complete(type(self).__name__, storage or {})
         self.defaults: Group = defaults
         self.param_groups: list[Group] = []
         self.skipped_steps = 0
@@ -101,6 +111,8 @@ class Optimizer:
         self._cohorts: list[Cohort] = []
         self._progress: list[Progress] = [(0, (), None)]
         self._taking_part: bool | list[bool] = True
+        self._masters: list[Array | None] = []
+        self._following: set[int] = set()  # whose master copies are the parameters still
         hyperparameters.check(defaults, defaults, self.checks)
         groups, self._grouped = split_groups(params)
         for group in groups:
@@ -156,16 +168,20 @@ class Optimizer:
         """Give each tensor the state arrays its kernel needs, and all to the backend."""
         cohort_of = [0] * len(self._params)
         slots: list[tuple[Array, ...]] = [()] * len(self._params)
+        self._masters = [None] * len(self._params)
         for c, cohort in enumerate(self._cohorts):
             cohort.kernel = self.kernel(cohort.group)
+            cohort.masters = cohort.group["master_weights"]
             for i in cohort.tensors:
                 own, param = self._slots[i], self._params[i]
                 for slot in cohort.kernel.slots:
                     if slot not in own:
                         own[slot] = self._new_slot(slot, cohort.group, param, len(own))
                 slots[i] = tuple(own[slot] for slot in cohort.kernel.slots)
+                self._masters[i] = self._master(i, cohort.group)
+                cohort.narrow |= is_narrow(param)
                 cohort_of[i] = c
-        self._binding: Binding = self._backend.bind(self._params, slots, cohort_of)
+        self._binding: Binding = self._backend.bind(self._params, slots, cohort_of, self._masters)
         # Looked up once: a class method costs 20 to 80 ns more when found by its name.
         self._kernel_of, self._coefficients_of = self.kernel, self.coefficients
         self._single = not self._grouped and self._structures[0].single
@@ -179,6 +195,61 @@ class Optimizer:
         if isinstance(initial, np.ndarray) or initial != 0.0:
             array[...] = initial
         return array
+
+    def _master(self, i: int, group: Group) -> Array | None:
+        """A parameter's master copy, new ones and those no longer wanted seen to."""
+        own, param = self._slots[i], self._params[i]
+        if not has_master(group, param):
+            self._forget_master(i)
+            return None
+        if "master" not in own:
+            own["master"] = zeros_beside(param, compute_dtype(param.dtype), len(own))
+            own["master"][...] = param
+            self._following.add(i)
+        return own["master"]
+
+    def _forget_master(self, i: int) -> None:
+        self._slots[i].pop("master", None)
+        self._following.discard(i)
+
+    def sync_master(self) -> None:
+        """Let the master copies (``master_weights=True``) be what the parameters are now.
+
+        To be called after parameters have been written to, which the next step would else undo.
+        Before its first step a parameter may be written to freely.
+
+        Raises
+        ------
+        RuntimeError
+            Another thread is inside a step of this optimizer.
+
+        Examples
+        --------
+        >>> import numpy as np, fallline as fl
+        >>> x = np.ones(2, np.float16)
+        >>> opt = fl.SGD(x, lr=0.5, master_weights=True)
+        >>> opt.step(np.ones_like(x))
+        >>> x[...] = [8, 16]
+        >>> opt.sync_master()
+        >>> opt.step(np.ones_like(x))
+        >>> x
+        array([ 7.5, 15.5], dtype=float16)
+        """
+        with self._exclusive():
+            self._follow(range(len(self._params)))
+
+    def _start_masters(self) -> None:
+        """Let those that take their first step begin where their parameters are now."""
+        for cohort in self._cohorts:
+            if cohort.active:
+                self._follow(self._following.intersection(cohort.tensors))
+                self._following.difference_update(cohort.tensors)
+
+    def _follow(self, tensors: Iterable[int]) -> None:
+        for i in tensors:
+            master = self._masters[i]
+            if master is not None:
+                master[...] = self._params[i]
 
     # ---- the step ------------------------------------------------------------------------------
 
@@ -243,6 +314,8 @@ class Optimizer:
                     return
                 factor = looked
             work, pending = self._plan(factor)
+            if self._following:
+                self._start_masters()
             bad = binding.update(
                 work,
                 on_nonfinite == "warn",
@@ -263,7 +336,10 @@ class Optimizer:
     def _ready(self) -> None:
         """Take up edited hyperparameters that select another variant, and the last step's sums."""
         for cohort in self._cohorts:
-            if self._kernel_of(cohort.group) is not cohort.kernel:
+            group = cohort.group
+            if self._kernel_of(group) is not cohort.kernel or (
+                cohort.narrow and group["master_weights"] is not cohort.masters
+            ):
                 self._rebind()
                 break
         if self._sums is not None:
@@ -377,7 +453,10 @@ class Optimizer:
         total = sum(numbers)
         if total - total != 0.0:  # not finite; math.isfinite takes 30 ns more
             raise self._not_finite(group, steps + 1, lr)
-        return (cohort.kernel, -factor if group["maximize"] else factor, numbers), (t, state)
+        factor = -factor if group["maximize"] else factor
+        if cohort.narrow and group["rounding"] == "stochastic":
+            return (cohort.kernel, factor, numbers, (group["seed"], t)), (t, state)
+        return (cohort.kernel, factor, numbers), (t, state)
 
     def _not_finite(self, group: Group, step: int, lr: float) -> ValueError:
         others = ", ".join(f"{k}={group[k]!r}" for k in self.defaults if k != "lr")
@@ -393,6 +472,8 @@ class Optimizer:
             for i in cohort.tensors:
                 arrays = {slot: self._slots[i][slot] for slot in cohort.kernel.slots}
                 state[i] = {"step": t, **scalars, **arrays}
+                if (master := self._masters[i]) is not None:
+                    state[i]["master"] = master
         return dict(sorted(state.items()))
 
     def state_dict(self) -> dict[str, Any]:

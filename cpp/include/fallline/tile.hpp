@@ -1,5 +1,6 @@
 // Tiles of a tensor through their stages: decode → rule → encode. Where an array already has the
-// compute type it is worked on in place. Included inside a per-ISA anonymous namespace.
+// compute type it is worked on in place, and so is a master copy. Included inside a per-ISA
+// anonymous namespace.
 
 template <class T>
 struct BitsOf;
@@ -119,7 +120,10 @@ bool update_part(const Tensor& t, const Cohort& cohort, std::size_t begin, std::
   void* home = at(t.param, t.param_type, begin);
   const bool in_place = t.param_type == Compute<T>::type;
   T* p = static_cast<T*>(in_place ? home : scratch.param);
-  if (!in_place) decoders<T>[int(t.param_type)](n, home, p);
+  if (t.master != nullptr)
+    p = static_cast<T*>(at(t.master, Compute<T>::type, begin));
+  else if (!in_place)
+    decoders<T>[int(t.param_type)](n, home, p);
 
   T* slots[max_slots + max_sums];
   for (int i = 0; i < rule.slots; ++i)
@@ -127,7 +131,7 @@ bool update_part(const Tensor& t, const Cohort& cohort, std::size_t begin, std::
   for (int i = 0; i < rule.sums; ++i) slots[rule.slots + i] = reinterpret_cast<T*>(scratch.sums[i]);
 
   const bool nonfinite = apply_by_lines(rule, n, p, grad, slots, cohort);
-  if (!in_place) encoders[int(t.param_type)](n, p, home);
+  if (!in_place) store_parameter(t, cohort, begin, n, p, home, scratch);
   return nonfinite;
 }
 

@@ -29,10 +29,14 @@ struct Tensor {
   void* param;
   const void* grad;
   void* slots[max_slots];
+  void* master;  // of a 16-bit parameter, or null: what is updated, in the compute type; the
+                 // parameter gets it rounded
   std::size_t size;
   DType param_type;
   DType grad_type;
   std::uint32_t cohort;
+  std::uint32_t index;  // with `row`, which random numbers are its own (rounding.hpp)
+  std::uint32_t row;    // where the tensor is one row of a parameter
 };
 
 // What all tensors with the same hyperparameters and the same step count share in one step.
@@ -41,6 +45,9 @@ struct Cohort {
   double factor;  // multiplies the gradient: unscaling × clipping × (−1 to maximize)
   double f64[max_coefficients];
   float f32[max_coefficients];
+  bool stochastic;  // rounding of 16-bit parameters: by random bits, or to nearest
+  std::uint64_t seed;
+  std::uint32_t step;
 };
 
 // One thread's staging area: where an array is not of the compute type, its tile passes through
@@ -49,6 +56,7 @@ struct alignas(64) Scratch {
   double grad[tile_size];
   double param[tile_size];
   double sums[max_sums][tile_size];
+  std::uint16_t random[tile_size];
 };
 
 }  // namespace fallline

@@ -1,7 +1,7 @@
 """The backends: what they share, and which is used.
 
 A backend is a module with ``NAME``, ``why_not()`` (None where it can be used, else the reason) and
-``bind(params, slots, cohorts)``, which returns a :class:`Binding`.
+``bind(params, slots, cohorts, …)``, which returns a :class:`Binding`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,15 @@ from ..kernel import Kernel
 
 NAMES = ("native", "numba", "numpy")  # best first
 
-# One cohort's share of a step: kernel, factor on the gradient, coefficients. None: it sits out.
-Share = tuple[Kernel, float, tuple[float, ...]]
+# One cohort's share of a step: kernel, factor on the gradient, coefficients, and (seed, step) where
+# 16-bit parameters are rounded stochastically. None: it sits out.
+Share = (
+    tuple[Kernel, float, tuple[float, ...]]
+    | tuple[Kernel, float, tuple[float, ...], tuple[int, int]]
+)
 Work = tuple[Share | None, ...]
+Masters = Sequence[Array | None]
+Streams = Sequence[tuple[int, int]]
 
 
 class Binding(Protocol):
@@ -61,9 +67,19 @@ class Backend(Protocol):
         """Why it cannot be used here."""
 
     def bind(
-        self, params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]
+        self,
+        params: list[Array],
+        slots: list[tuple[Array, ...]],
+        cohorts: Sequence[int],
+        masters: Masters = (),
+        streams: Streams = (),
     ) -> Binding:
-        """Fix parameters, their state arrays and their cohorts' indices."""
+        """Fix parameters, their state arrays and their cohorts' indices.
+
+        `masters` has what is updated in place of a 16-bit parameter, which gets it rounded, or
+        None; `streams` the (tensor, row) whose random bits are used, by default those of the
+        position. Either is empty or has an entry for each parameter.
+        """
 
 
 def _module(name: str) -> Backend:

@@ -12,7 +12,8 @@ from .._interrupts import shielded
 from .._types import Array, compute_dtype
 from ..arrays import check_apart, check_gradient
 from ..kernel import Kernel
-from . import Work
+from . import Masters, Share, Streams, Work
+from ._rounding import Fill, check_seed, fill, random_words, round_randomly
 
 TILE = 1024  # cpp/include/fallline/types.hpp
 LANES = 32  # cpp/include/fallline/reduce.hpp
@@ -62,6 +63,8 @@ class TileBinding:
         Elements of a job, a multiple of the tile, where nothing has to be staged.
     tile_sums
         The canonical sums of the tiles of a flat float64 array.
+    fill
+        See :func:`random_words`.
     """
 
     def __init__(
@@ -69,19 +72,27 @@ class TileBinding:
         params: list[Array],
         slots: list[tuple[Array, ...]],
         cohorts: Sequence[int],
+        masters: Masters,
+        streams: Streams,
         apply: Apply,
         runner: Callable[[list[Callable[[], None]], int], None],
         block: int,
         tile_sums: Callable[[Array], Array] = tile_sums,
+        fill: Fill = fill,
     ) -> None:
         self._params = params
         self._flat = [p.reshape(-1) for p in params]
         self._slots = [tuple(s.reshape(-1) for s in own) for own in slots]
         self._cohorts = cohorts
+        self._masters = [
+            None if m is None else m.reshape(-1) for m in masters or [None] * len(params)
+        ]
+        self._streams = streams or [(i, 0) for i in range(len(params))]
         self._apply = apply
         self._runner = runner
         self._block = block
         self._tile_sums = tile_sums
+        self._fill = fill
         self._grads: list[Array | None] = []
 
     def accept(self, grads: list[Any]) -> bool | list[bool]:
@@ -94,6 +105,7 @@ class TileBinding:
                     return False
             written = [("", p) for p in self._flat]
             written += [("", s) for own in self._slots for s in own]
+            written += [("", m) for m in self._masters if m is not None]
             check_apart(written, [("", g) for g in grads])
         except (TypeError, ValueError):
             return False
@@ -135,7 +147,9 @@ class TileBinding:
         for i, grad in self._present():
             share = work[self._cohorts[i]]
             assert share is not None
-            kernel, factor, values = share
+            kernel, factor, values = share[:3]
+            if len(share) == 4:
+                check_seed(share[3][0])
             dtype = compute_dtype(self._params[i].dtype)
             c = kernel.coefficients(*map(dtype.type, values))
             in_place = factor == 1.0 and grad.dtype == dtype == self._params[i].dtype
@@ -157,24 +171,35 @@ class TileBinding:
         i: int,
         grad: Array,
         start: int,
-        share: tuple[Kernel, float, Any],
+        share: Share,
         c: Any,
         bad: list[int],
         terms: dict[int, Array],
     ) -> None:
-        kernel, factor, _ = share
+        kernel, factor = share[:2]
         block = slice(start, start + grad.size)
         home = self._flat[i][block]
         dtype = compute_dtype(home.dtype)
         g = _load(grad, dtype, factor)
-        p = home if home.dtype == dtype else home.astype(dtype)
+        master = self._masters[i]
+        if master is not None:
+            p = master[block]
+        else:
+            p = home if home.dtype == dtype else home.astype(dtype)
         nonfinite, own = self._apply(kernel, p, g, tuple(s[block] for s in self._slots[i]), c)
         if p is not home:
-            home[...] = p.astype(home.dtype)
+            home[...] = self._rounded(i, p, start, share)
         if nonfinite:
             bad.append(i)
         if own:
             terms[start] = np.stack([self._tile_sums(x.astype(np.float64)) for x in own])
+
+    def _rounded(self, i: int, p: Array, start: int, share: Share) -> Array:
+        dtype = self._params[i].dtype
+        if len(share) == 3:
+            return p.astype(dtype)
+        random = random_words(share[3], self._streams[i], start, p.size, self._fill)
+        return round_randomly(p, random, dtype)
 
     @np.errstate(all="ignore")
     def _totals(self, cohorts: int, terms: list[dict[int, Array]]) -> list[float]:

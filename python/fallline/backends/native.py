@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from .._types import Array
-from . import Binding
+from . import Binding, Masters, Streams
 
 NAME = "native"
 
@@ -37,7 +37,13 @@ def why_not() -> str | None:
     return _missing
 
 
-def bind(params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]) -> Binding:
+def bind(
+    params: list[Array],
+    slots: list[tuple[Array, ...]],
+    cohorts: Sequence[int],
+    masters: Masters = (),
+    streams: Streams = (),
+) -> Binding:
     """Keep the addresses in C++, where a step is one call."""
-    tensors: Binding = _core.Tensors(params, slots, list(cohorts))
+    tensors: Binding = _core.Tensors(params, slots, list(cohorts), list(masters), list(streams))
     return tensors

@@ -14,6 +14,7 @@ import numpy as np
 from .. import kernel as formulas
 from .._types import Array
 from ..kernel import Kernel
+from . import Masters, Streams, _rounding
 from ._tiles import LANES, TILE, TileBinding
 
 NAME = "numba"
@@ -57,7 +58,14 @@ def compiler() -> Callable[..., Any]:
         one, zero = kind(1), kind(0)
         return lambda x: one if x > zero else (-one if x < zero else zero)
 
-    for composed in (formulas.choose, formulas.l2, formulas.maximum, formulas.minimum):
+    for composed in (
+        formulas.choose,
+        formulas.l2,
+        formulas.maximum,
+        formulas.minimum,
+        _rounding.rotate,
+        _rounding.threefry,
+    ):
         register_jitable(composed)
 
     # Division by zero gives inf as in NumPy (and a branch per element would stop vectorization);
@@ -111,6 +119,30 @@ def _tile_sums(x: Array) -> Array:
     return sums
 
 
+def _fill_loop(
+    words: Array, first: int, row: int, index: int, step: int, low: int, high: int
+) -> None:
+    word = np.uint64
+    for tile in range(words.shape[0]):
+        for j in range(words.shape[2]):
+            block = word(first + tile * words.shape[2] + j) & _rounding.WORD
+            x = _rounding.threefry(
+                block, word(row), word(index), word(step), word(low), word(high), word(0), word(0)
+            )
+            for k in range(4):
+                words[tile, 2 * k, j] = x[k] & _rounding.HALF
+                words[tile, 2 * k + 1, j] = x[k] >> _rounding.SHIFT
+
+
+@cache
+def _compiled_fill() -> Callable[..., None]:
+    return compiler()(_fill_loop)  # type: ignore[no-any-return]
+
+
+def _fill(words: Array, *counter: int) -> None:
+    _compiled_fill()(words, *counter)
+
+
 def _apply(
     kernel: Kernel, p: Array, g: Array, slots: tuple[Array, ...], c: Any
 ) -> tuple[bool, tuple[Array, ...]]:
@@ -143,7 +175,13 @@ def run_jobs(jobs: list[Callable[[], None]], threads: int) -> None:
 
 
 def bind(
-    params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]
+    params: list[Array],
+    slots: list[tuple[Array, ...]],
+    cohorts: Sequence[int],
+    masters: Masters = (),
+    streams: Streams = (),
 ) -> TileBinding:
     """Bind arrays to this backend."""
-    return TileBinding(params, slots, cohorts, _apply, run_jobs, BLOCK, _tile_sums)
+    return TileBinding(
+        params, slots, cohorts, masters, streams, _apply, run_jobs, BLOCK, _tile_sums, _fill
+    )

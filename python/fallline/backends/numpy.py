@@ -9,6 +9,7 @@ import numpy as np
 
 from .._types import Array
 from ..kernel import Kernel
+from . import Masters, Streams
 from ._tiles import STAGED, TileBinding
 
 NAME = "numpy"
@@ -34,7 +35,11 @@ def _run(jobs: list[Callable[[], None]], threads: int) -> None:
 
 
 def bind(
-    params: list[Array], slots: list[tuple[Array, ...]], cohorts: Sequence[int]
+    params: list[Array],
+    slots: list[tuple[Array, ...]],
+    cohorts: Sequence[int],
+    masters: Masters = (),
+    streams: Streams = (),
 ) -> TileBinding:
     """Bind arrays to this backend."""
-    return TileBinding(params, slots, cohorts, _apply, _run, STAGED)
+    return TileBinding(params, slots, cohorts, masters, streams, _apply, _run, STAGED)

@@ -150,7 +150,7 @@ def is_rule(cls: Any) -> bool:
 @cache
 def hyperparameters_of(cls: Any) -> list[str]:
     """Names of what an optimizer takes beside parameters."""
-    own = ("params", "objective", "x0", "seed")
+    own = ("params", "objective", "x0", "seed", "storage")
     return [name for name in inspect.signature(cls).parameters if name not in own]
 
 

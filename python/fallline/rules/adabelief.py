@@ -7,6 +7,7 @@ from math import sqrt as root
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, kernel, l2, maximum, sqrt
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 from .adam import COEFFICIENTS
 
 __all__ = ["AdaBelief", "adabelief", "adabelief_amsgrad"]
@@ -70,6 +71,8 @@ class AdaBelief(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -103,10 +106,12 @@ class AdaBelief(Optimizer):
         amsgrad: bool | str = False,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             betas=betas,
             eps=eps,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, kernel, l2, sqrt
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["Adadelta", "adadelta"]
 
@@ -48,6 +49,8 @@ class Adadelta(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -78,9 +81,17 @@ class Adadelta(Optimizer):
         *,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
-            params, backend, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize
+            params,
+            backend,
+            storage,
+            lr=lr,
+            rho=rho,
+            eps=eps,
+            weight_decay=weight_decay,
+            maximize=maximize,
         )
 
     @classmethod

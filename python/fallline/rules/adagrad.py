@@ -8,6 +8,7 @@ from .._types import Array as NDArray
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, kernel, l2, sqrt
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["Adagrad", "adagrad"]
 
@@ -53,6 +54,8 @@ class Adagrad(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -86,10 +89,12 @@ class Adagrad(Optimizer):
         accumulate: str = "sum",
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             lr_decay=lr_decay,
             weight_decay=weight_decay,

@@ -7,6 +7,7 @@ from math import sqrt as root
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, kernel, l2, maximum, sqrt
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["Adam", "AdamW", "adam", "adam_amsgrad"]
 
@@ -69,6 +70,8 @@ class Adam(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -104,10 +107,12 @@ class Adam(Optimizer):
         eps_hat: bool = False,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             betas=betas,
             eps=eps,
@@ -185,6 +190,7 @@ class AdamW(Adam):
         eps_hat: bool = False,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
@@ -196,4 +202,5 @@ class AdamW(Adam):
             eps_hat=eps_hat,
             maximize=maximize,
             backend=backend,
+            **storage,
         )

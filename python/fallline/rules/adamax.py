@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, absolute, kernel, l2, maximum
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["Adamax", "adamax"]
 
@@ -45,6 +46,8 @@ class Adamax(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -75,10 +78,12 @@ class Adamax(Optimizer):
         *,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             betas=betas,
             eps=eps,

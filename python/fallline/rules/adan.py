@@ -10,6 +10,7 @@ from .. import hyperparameters
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, choose, kernel, sqrt
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["Adan", "adan"]
 
@@ -69,6 +70,8 @@ class Adan(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -102,10 +105,12 @@ class Adan(Optimizer):
         *,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             betas=betas,
             eps=eps,

@@ -11,6 +11,7 @@ from .. import hyperparameters
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, kernel, sqrt
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["AdEMAMix", "ademamix"]
 
@@ -75,6 +76,8 @@ class AdEMAMix(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -114,10 +117,12 @@ class AdEMAMix(Optimizer):
         beta3_warmup: int | None = None,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             betas=betas,
             alpha=alpha,

@@ -9,6 +9,7 @@ from .. import hyperparameters
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, choose, kernel, l2
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["ASGD", "asgd"]
 
@@ -55,6 +56,8 @@ class ASGD(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -90,10 +93,12 @@ class ASGD(Optimizer):
         *,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             lambd=lambd,
             alpha=alpha,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, kernel, sign
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["Lion", "lion"]
 
@@ -40,6 +41,8 @@ class Lion(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -70,9 +73,16 @@ class Lion(Optimizer):
         *,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
-            params, backend, lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize
+            params,
+            backend,
+            storage,
+            lr=lr,
+            betas=betas,
+            weight_decay=weight_decay,
+            maximize=maximize,
         )
 
     @classmethod

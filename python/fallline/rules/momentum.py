@@ -16,6 +16,7 @@ from ..arrays import check_parameter
 from ..backends import Binding
 from ..kernel import Array, Kernel, kernel, l2
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 from ..threads import get_num_threads
 from .sgd import sgd
 
@@ -60,6 +61,8 @@ class Momentum(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -90,9 +93,10 @@ class Momentum(Optimizer):
         *,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
-            params, backend, lr=lr, beta=beta, weight_decay=weight_decay, maximize=maximize
+            params, backend, storage, lr=lr, beta=beta, weight_decay=weight_decay, maximize=maximize
         )
 
     @classmethod
@@ -133,6 +137,8 @@ class HeavyBall(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -164,9 +170,16 @@ class HeavyBall(Optimizer):
         *,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
-            params, backend, lr=lr, momentum=momentum, weight_decay=weight_decay, maximize=maximize
+            params,
+            backend,
+            storage,
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            maximize=maximize,
         )
 
     @classmethod

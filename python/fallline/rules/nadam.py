@@ -7,6 +7,7 @@ from math import sqrt as root
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, kernel, l2, sqrt
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["NAdam", "nadam"]
 
@@ -65,6 +66,8 @@ class NAdam(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -97,10 +100,12 @@ class NAdam(Optimizer):
         decoupled: bool = False,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             betas=betas,
             eps=eps,

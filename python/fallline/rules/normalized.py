@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, absolute, kernel, l2
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["NormalizedGradient", "normalized_gradient"]
 
@@ -42,6 +43,8 @@ class NormalizedGradient(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -71,9 +74,10 @@ class NormalizedGradient(Optimizer):
         *,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
-            params, backend, lr=lr, eps=eps, weight_decay=weight_decay, maximize=maximize
+            params, backend, storage, lr=lr, eps=eps, weight_decay=weight_decay, maximize=maximize
         )
 
     @classmethod

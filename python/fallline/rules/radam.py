@@ -7,6 +7,7 @@ from math import sqrt as root
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, choose, kernel, l2, sqrt
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["RAdam", "radam"]
 
@@ -66,6 +67,8 @@ class RAdam(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -98,10 +101,12 @@ class RAdam(Optimizer):
         decoupled: bool = False,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             betas=betas,
             eps=eps,

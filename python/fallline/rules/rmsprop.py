@@ -9,6 +9,7 @@ from .. import hyperparameters
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, absolute, kernel, l2, sqrt
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = [
     "RMSprop",
@@ -100,6 +101,8 @@ class RMSprop(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -138,10 +141,12 @@ class RMSprop(Optimizer):
         eps_inside: bool = False,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             alpha=alpha,
             eps=eps,

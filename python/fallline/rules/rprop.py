@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, choose, kernel, maximum, minimum, sign, where
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["Rprop", "rprop"]
 
@@ -52,6 +53,8 @@ class Rprop(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -84,9 +87,10 @@ class Rprop(Optimizer):
         *,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
-            params, backend, lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize
+            params, backend, storage, lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize
         )
 
     @classmethod

@@ -9,6 +9,7 @@ from .._types import Group, LearningRate, Params
 from ..arrays import check_parameter
 from ..kernel import Array, Kernel, choose, kernel, l2, sqrt
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 from ..threads import get_num_threads
 from .elementwise import interpolate
 
@@ -93,7 +94,10 @@ class _ScheduleFree(Optimizer):
                 for i in cohort.tensors:
                     towards[i] = self._slots[i]["z"] if moves else None
                     cohort_of[i] = c
-            binding = self._backend.bind(self._params, [()] * len(self._params), cohort_of)
+            self._follow(self._following)
+            binding = self._backend.bind(
+                self._params, [()] * len(self._params), cohort_of, self._masters
+            )
             binding.bind(towards)
             cohorts = tuple((t, {**state, "train_mode": training}) for t, state in states)
             binding.update(
@@ -168,6 +172,8 @@ class ScheduleFreeAdamW(_ScheduleFree):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -207,10 +213,12 @@ class ScheduleFreeAdamW(_ScheduleFree):
         weight_lr_power: float = 2.0,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             betas=betas,
             eps=eps,
@@ -281,10 +289,12 @@ class ScheduleFreeSGD(_ScheduleFree):
         weight_lr_power: float = 2.0,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             momentum=momentum,
             weight_decay=weight_decay,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, kernel, l2
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["SGD", "sgd", "sgd_momentum", "sgd_nesterov"]
 
@@ -59,6 +60,8 @@ class SGD(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -91,10 +94,12 @@ class SGD(Optimizer):
         nesterov: bool = False,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             momentum=momentum,
             dampening=dampening,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, kernel, sign
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["Signum", "signsgd", "signum"]
 
@@ -46,6 +47,8 @@ class Signum(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -76,9 +79,10 @@ class Signum(Optimizer):
         *,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
-            params, backend, lr=lr, beta=beta, weight_decay=weight_decay, maximize=maximize
+            params, backend, storage, lr=lr, beta=beta, weight_decay=weight_decay, maximize=maximize
         )
 
     @classmethod

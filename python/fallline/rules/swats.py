@@ -7,6 +7,7 @@ import math
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, choose, kernel, l2, sqrt
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["SWATS", "swats"]
 
@@ -86,6 +87,8 @@ class SWATS(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -119,10 +122,12 @@ class SWATS(Optimizer):
         tolerance: float | None = None,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             betas=betas,
             eps=eps,

@@ -8,6 +8,7 @@ from .._types import Array as NDArray
 from .._types import Group, LearningRate, Params
 from ..kernel import Array, Kernel, kernel, l2, sign, sqrt
 from ..optimizer import Optimizer, State
+from ..storage import Storage, Unpack
 
 __all__ = ["Yogi", "yogi"]
 
@@ -58,6 +59,8 @@ class Yogi(Optimizer):
         Ascend instead of descend.
     backend : {"native", "numba", "numpy"}, optional
         The best usable one by default.
+    **storage
+        How 16-bit parameters are kept: see :class:`fallline.Storage`.
 
     Raises
     ------
@@ -90,10 +93,12 @@ class Yogi(Optimizer):
         *,
         maximize: bool = False,
         backend: str | None = None,
+        **storage: Unpack[Storage],
     ) -> None:
         super().__init__(
             params,
             backend,
+            storage,
             lr=lr,
             betas=betas,
             eps=eps,

@@ -17,6 +17,7 @@ _extras.require("torch", extra="torch")
 
 from .. import rules as _rules  # noqa: E402
 from ..optimizer import Optimizer as _Rule  # noqa: E402
+from ..storage import STORAGE as _STORAGE  # noqa: E402
 from ._modes import Lookahead as _Lookahead  # noqa: E402
 from ._modes import ScheduleFree as _ScheduleFree  # noqa: E402
 from ._optimizer import Optimizer as Optimizer  # noqa: E402
@@ -28,7 +29,7 @@ from ._signatures import signature_of as _signature_of  # noqa: E402
 def _adapted(rule: type[_Rule]) -> type[Optimizer]:
     """The class of a rule."""
     signature = _signature_of(rule)
-    options = [_TORCHS.get(name, name) for name in _hyperparameters(rule)]
+    options = [_TORCHS.get(name, name) for name in (*_hyperparameters(rule), *_STORAGE)]
     separate = getattr(rule, "decoupled", None) is False
     if separate and "decoupled_weight_decay" in signature.parameters:
         options.append("decoupled_weight_decay")
@@ -68,7 +69,7 @@ class SparseAdam(globals()["Adam"]):  # type: ignore[misc]
     """Adam on the rows of sparse gradients alone, as ``torch.optim.SparseAdam``."""
 
     signature = __signature__ = _signature_of(_rules.optimizers()["Adam"], "SparseAdam")
-    _names = ("lr", "betas", "eps", "maximize")
+    _names = ("lr", "betas", "eps", "maximize", *_STORAGE)
     fixed = {"weight_decay": 0.0, "amsgrad": False, "eps_hat": True}  # noqa: RUF012
     only_rows = True
 

@@ -25,6 +25,9 @@ class SGD(Optimizer):
         differentiable: bool = ...,
         fused: bool | None = ...,
         capturable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -41,6 +44,9 @@ class Momentum(Optimizer):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -57,6 +63,9 @@ class HeavyBall(Optimizer):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -73,6 +82,9 @@ class NesterovMomentum(Lookahead):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -89,6 +101,9 @@ class NormalizedGradient(Optimizer):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -108,6 +123,9 @@ class Adagrad(Optimizer):
         fused: bool | None = ...,
         accumulate: str = ...,
         capturable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -129,6 +147,9 @@ class RMSprop(Optimizer):
         initial: str = ...,
         eps_inside: bool = ...,
         fused: bool | None = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -146,6 +167,9 @@ class Adadelta(Optimizer):
         maximize: bool = ...,
         differentiable: bool = ...,
         fused: bool | None = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -166,6 +190,9 @@ class Adam(Optimizer):
         fused: bool | None = ...,
         decoupled_weight_decay: bool = ...,
         eps_hat: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -185,6 +212,9 @@ class AdamW(Optimizer):
         differentiable: bool = ...,
         fused: bool | None = ...,
         eps_hat: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -202,6 +232,9 @@ class Adamax(Optimizer):
         differentiable: bool = ...,
         capturable: bool = ...,
         fused: bool | None = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -221,6 +254,9 @@ class NAdam(Optimizer):
         capturable: bool = ...,
         differentiable: bool = ...,
         fused: bool | None = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -239,6 +275,9 @@ class RAdam(Optimizer):
         capturable: bool = ...,
         differentiable: bool = ...,
         fused: bool | None = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -257,6 +296,9 @@ class Yogi(Optimizer):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -273,6 +315,9 @@ class Lion(Optimizer):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -289,6 +334,9 @@ class Rprop(Optimizer):
         maximize: bool = ...,
         differentiable: bool = ...,
         fused: bool | None = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -307,6 +355,9 @@ class ASGD(Optimizer):
         capturable: bool = ...,
         *,
         fused: bool | None = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -323,6 +374,9 @@ class Signum(Optimizer):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -343,6 +397,9 @@ class AdaBelief(Optimizer):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -360,6 +417,9 @@ class Adan(Optimizer):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -380,6 +440,9 @@ class AdEMAMix(Optimizer):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -400,6 +463,9 @@ class ScheduleFreeAdamW(ScheduleFree):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -419,6 +485,9 @@ class ScheduleFreeSGD(ScheduleFree):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -437,6 +506,9 @@ class SWATS(Optimizer):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...
 
@@ -453,5 +525,8 @@ class SparseAdam(Optimizer):
         fused: bool | None = ...,
         capturable: bool = ...,
         differentiable: bool = ...,
+        master_weights: bool = ...,
+        rounding: str = ...,
+        seed: int = ...,
         backend: str | None = ...,
     ) -> None: ...

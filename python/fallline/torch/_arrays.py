@@ -59,21 +59,27 @@ class ByArrays:
         slots: list[tuple[Array, ...]] = []
         cohorts: list[int] = []
         grads: list[Array | None] = []
+        masters: list[Array | None] = []
+        streams: list[tuple[int, int]] = []
         self._owners, self._present = [], []
         for i, (param, entry) in enumerate(zip(self._params, self._entries, strict=True)):
             if entry is None:
                 continue
-            home, _, own, _, _, cohort, by_rows = entry
+            home, master, own, _, _, cohort, by_rows = entry
             tensor = len(self._present)
             self._present.append(entry if param.grad is not None else None)
-            arrays = [as_array(home), *map(as_array, own)]
-            for part, grad in self._parts(i, param.grad, arrays, by_rows):
+            whole = [as_array(home), *map(as_array, own)]
+            if master is not None:
+                whole.append(as_array(master))
+            for row, part, grad in self._parts(i, param.grad, whole, by_rows):
                 params.append(part[0])
-                slots.append(tuple(part[1:]))
+                slots.append(tuple(part[1 : 1 + len(own)]))
+                masters.append(None if master is None else part[-1])
+                streams.append((i, row))
                 cohorts.append(cohort)
                 grads.append(grad)
                 self._owners.append(tensor)
-        self._binding = self._backend.bind(params, slots, cohorts)
+        self._binding = self._backend.bind(params, slots, cohorts, masters, streams)
         self._binding.bind(grads)
         active = [False] * (max((e[5] for e in self._entries if e), default=-1) + 1)
         for entry in self._present:
@@ -83,16 +89,16 @@ class ByArrays:
 
     def _parts(
         self, i: int, grad: Tensor | None, arrays: list[Array], by_rows: bool
-    ) -> list[tuple[list[Array], Array | None]]:
+    ) -> list[tuple[int, list[Array], Array | None]]:
         if grad is None:
-            return [(arrays, None)]
+            return [(0, arrays, None)]
         if not by_rows:
-            return [(arrays, as_array(self._conform(i, grad)))]
+            return [(0, arrays, as_array(self._conform(i, grad)))]
         indices, values = self._conform(i, grad)
         length = values[0].numel() if len(indices) else 0
         flat = as_array(values)
         return [
-            ([a[row * length : (row + 1) * length] for a in arrays], flat[k : k + length])
+            (row, [a[row * length : (row + 1) * length] for a in arrays], flat[k : k + length])
             for k, row in zip(range(0, flat.size, max(length, 1)), indices.tolist(), strict=True)
         ]
 

@@ -22,7 +22,7 @@ from ..optimizer import State
 from . import _tensors
 from ._tensors import PLAIN, compute_dtype, local
 
-# (home, low, slots, numbers, state, cohort, by_rows) of a parameter; None: it has no state
+# (home, master, slots, numbers, state, cohort, by_rows) of a parameter; None: it has no state
 Entry = tuple[Tensor, "Tensor | None", tuple[Tensor, ...], tuple[Tensor, ...], Any, int, bool]
 
 
@@ -35,6 +35,12 @@ class GroupRule:
     rule: type[Rule]
     kernel: Kernel
     fixed: bool  # no value can change behind its identity (a tensor's can)
+
+    def binds_like(self, other: GroupRule) -> bool:
+        """Whether the same arrays are needed."""
+        return self.kernel is other.kernel and all(
+            self.group[name] == other.group[name] for name in ("master_weights", "rounding")
+        )
 
 
 @dataclass
@@ -131,7 +137,12 @@ class Bound:
             home, strided = torch.empty(home.shape, dtype=home.dtype), home
             self.packed.append((strided, home))
         self._written.append((name, home))
-        if not of.kernel.slots and not initial:
+        narrow = compute_dtype(home.dtype) != home.dtype
+        has_master = narrow and of.group["master_weights"]
+        counts = narrow and of.group["rounding"] == "stochastic"
+        if own and not has_master:
+            own.pop("master", None)
+        if not of.kernel.slots and not initial and not has_master and not counts:
             return 0, {}, (home, None, (), (), own if own else None)
         if own is None:
             own = state[param]
@@ -141,6 +152,9 @@ class Bound:
             had = isinstance(own.get(slot), Tensor)
             slots.append(_slot(name, slot, own, param, home, of, index))
             found |= had
+        master = None
+        if has_master:
+            master = _slot(name, "master", own, param, home, of, len(slots))
         own["step"], t = _count(name, own.get("step", float(found)), self._steps)
         numbers = [own["step"]]
         scalars: State = {}
@@ -158,7 +172,9 @@ class Bound:
         self._written += [
             (f"{slot} of {name}", array) for slot, array in zip(of.kernel.slots, slots, strict=True)
         ]
-        return t, scalars, (home, None, tuple(slots), tuple(numbers), own)
+        if master is not None:
+            self._written.append((f"the master copy of {name}", master))
+        return t, scalars, (home, master, tuple(slots), tuple(numbers), own)
 
     def _local(self, param: Tensor) -> Tensor | None:
         """The tensor that a parameter of another type has now; None where a copy is updated."""
@@ -201,11 +217,14 @@ def _slot(
         new = _tensors.like(home, array, dtype)
     else:
         new = _tensors.zeros(home, dtype, index)
-        initial = of.rule.initial_slot(slot, of.group, new.numpy())
-        if isinstance(initial, float):
-            new.fill_(initial)
+        if slot == "master":
+            new.copy_(local(param).detach())
         else:
-            new.copy_(torch.from_numpy(initial))
+            initial = of.rule.initial_slot(slot, of.group, new.numpy())
+            if isinstance(initial, float):
+                new.fill_(initial)
+            else:
+                new.copy_(torch.from_numpy(initial))
     own[slot] = _wrapped(new, param)
     return new
 

@@ -64,8 +64,17 @@ def _state(optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[Any, Any]:
         if param is None:
             state[key] = own  # of no parameter: kept as it is, as torch does
         else:
-            state[param] = {name: _copied(name, value, param) for name, value in own.items()}
+            state[param] = {
+                name: _copied(name, value, param)
+                for name, value in own.items()
+                if name != "master" or _is_master(value, param)
+            }
     return state
+
+
+def _is_master(value: Any, param: Tensor) -> bool:
+    """False where torch's optimizer has cast it, which updates the parameter alone."""
+    return isinstance(value, Tensor) and value.dtype == _tensors.compute_dtype(param.dtype)
 
 
 def _copied(name: str, value: Any, param: Tensor) -> Any:

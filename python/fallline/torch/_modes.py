@@ -30,8 +30,11 @@ class ScheduleFree(Optimizer):
             for param in group["params"]:
                 own = self.state.get(param)
                 if own and own["train_mode"] is not training:
-                    wide = param.to(own["z"].dtype)
-                    param.copy_(wide + weight * (own["z"] - wide))
+                    wide = own.get("master", param).to(own["z"].dtype)
+                    wide = wide + weight * (own["z"] - wide)
+                    param.copy_(wide)
+                    if "master" in own:
+                        own["master"].copy_(wide)
                     own["train_mode"] = training
         self._bound = None
 

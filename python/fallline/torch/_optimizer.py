@@ -18,6 +18,7 @@ from .._types import OnNonfinite
 from ..backends import choose
 from ..optimizer import ON_NONFINITE, State
 from ..optimizer import Optimizer as Rule
+from ..storage import STORAGE
 from ..threads import get_num_threads
 from . import _checkpoint, _tensors
 from ._binding import Bound, GroupRule
@@ -194,7 +195,7 @@ class Optimizer(torch.optim.Optimizer):
             values = [group[name] for name in self._names]
             if not (rule.fixed and all(map(is_, values, rule.values))):
                 self._rules[i] = new = self._take_up(group)
-                if new.kernel is not rule.kernel:
+                if not new.binds_like(rule):
                     bound = None
         lists = [group["params"] for group in self.param_groups]
         taking_part = bound is not None and bound.native.accept(lists, self.state)
@@ -221,7 +222,7 @@ class Optimizer(torch.optim.Optimizer):
         rule = self.rule
         if self.decoupled is not None and plain.pop("decoupled", False):
             rule = self.decoupled
-        own = names_of(rule)
+        own = (*names_of(rule), *STORAGE)
         hyperparameters.check(plain, own, rule.checks)
         rule.check_group(plain)
         fixed = fixed or all(_unchanging(value) for value in values)
@@ -295,7 +296,9 @@ class Optimizer(torch.optim.Optimizer):
                         f"the hyperparameters of param_groups[{cohort.group}] are not finite at "
                         f"step {t}: {group}"
                     )
-                work.append((cohort.kernel, -factor if group["maximize"] else factor, values))
+                share = cohort.kernel, -factor if group["maximize"] else factor, values
+                stochastic = group["rounding"] == "stochastic"
+                work.append((*share, (group["seed"], t)) if stochastic else share)
                 numbers.append(
                     (float(t), *(v for v in state.values() if isinstance(v, float)))
                     if state
@@ -332,6 +335,18 @@ class Optimizer(torch.optim.Optimizer):
             if others and cohort.active:
                 for param in cohort.params:
                     self.state[param].update(others)
+
+    @torch.no_grad()
+    def sync_master(self) -> None:
+        """Let the master copies (``master_weights=True``) be what the parameters are now.
+
+        To be called after parameters have been written to (``model.load_state_dict`` in
+        mid-training), which the next step would else undo. A parameter's copy is made by its first
+        step.
+        """
+        for param, own in self.state.items():
+            if isinstance(master := own.get("master"), Tensor):
+                _tensors.local(master).copy_(_tensors.local(param))
 
     # ---- state ---------------------------------------------------------------------------------
 

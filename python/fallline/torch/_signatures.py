@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..optimizer import Optimizer as Rule
+from ..storage import STORAGE
 
 TORCHS = {"decoupled": "decoupled_weight_decay"}  # our names that differ from torch's
 
@@ -24,7 +25,7 @@ def hyperparameters(rule: type[Rule]) -> dict[str, Any]:
     return {
         name: parameter.default
         for name, parameter in found.items()
-        if name not in ("self", "params", "backend")
+        if name not in ("self", "params", "backend", "storage")
     }
 
 
@@ -46,7 +47,7 @@ def signature_of(rule: type[Rule], name: str = "") -> Signature:
     parameters = [p.replace(annotation=Parameter.empty) for p in known.parameters.values()]
     taken = {p.name for p in parameters}
     options = {} if name else {TORCHS.get(k, k): v for k, v in hyperparameters(rule).items()}
-    for name, default in {**options, **FLAGS, **OWN}.items():
+    for name, default in {**options, **FLAGS, **STORAGE, **OWN}.items():
         if name not in taken:
             parameters.append(Parameter(name, Parameter.KEYWORD_ONLY, default=default))
     return Signature(parameters)
@@ -55,7 +56,9 @@ def signature_of(rule: type[Rule], name: str = "") -> Signature:
 def _ours(rule: type[Rule]) -> Signature:
     found = signature(rule.__init__)
     return found.replace(
-        parameters=[p for p in found.parameters.values() if p.name not in ("self", "backend")]
+        parameters=[
+            p for p in found.parameters.values() if p.name not in ("self", "backend", "storage")
+        ]
     )
 
 
