@@ -11,7 +11,8 @@ import nox
 nox.options.sessions = ["tests", "lint", "types", "core"]
 nox.options.default_venv_backend = "venv"
 
-PYTHON_FILES = ["python", "tests", "benches", "noxfile.py", ".ci"]
+PYTHON_FILES = ["python", "tests", "benches", "examples", "noxfile.py", ".ci"]
+PYTHON_FILES += glob.glob("docs/*.py")
 AARCH64 = ("qemu-aarch64", "-L", "/usr/aarch64-linux-gnu")  # as in cpp/aarch64.cmake
 
 

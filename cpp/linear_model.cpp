@@ -16,19 +16,6 @@ std::size_t LinearModel::work(std::size_t size) const {
   return size * (row * samples_.outputs / 4 + 8);
 }
 
-void LinearModel::fetch(std::size_t sample) const {
-  const auto at = [](const void* base, std::size_t offset) {
-    __builtin_prefetch(static_cast<const char*>(base) + offset, 0, 2);
-  };
-  const std::size_t item = item_size[int(samples_.type)];
-  at(samples_.targets, sample * samples_.target_count * item);
-  if (samples_.weight) at(samples_.weight, sample * item);
-  if (samples_.sparse()) return;
-  const std::size_t bytes = samples_.features * item;
-  for (std::size_t i = 0; i < bytes; i += 64) at(samples_.values, sample * bytes + i);
-  at(samples_.values, (sample + 1) * bytes - 1);  // a row that begins within a line
-}
-
 double LinearModel::accumulate(const Request& request, int threads, Workspace& workspace) const {
   if (samples_.sparse()) return accumulate_sparse(request, threads, workspace);
   const LinearBatch batch{&samples_, &request, head_, nullptr};

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "fallline/dispatch.hpp"
+#include "fallline/float_environment.hpp"
 #include "fallline/parallel.hpp"
 
 namespace fallline {
@@ -20,18 +21,6 @@ Halted look(double loss, double norm, const Watch& watch) {
   if (change <= watch.ftol * std::max(std::abs(watch.previous), std::abs(loss)))
     return Halted::loss_change;
   return Halted::no;
-}
-
-// Steps of few samples are over before their data has come from memory: it is asked for some steps
-// before. (One sample a step, 512 features: 1.2 µs without.) Larger batches look after themselves.
-constexpr std::int64_t few = 8, samples_ahead = 8;
-
-void fetch_ahead(const Objective& objective, const Steps& steps, std::size_t i) {
-  const std::int64_t begin = steps.offsets[i], end = steps.offsets[i + 1];
-  if (end - begin >= few) return;
-  const std::int64_t last = steps.offsets[steps.count];
-  for (std::int64_t k = begin + samples_ahead; k < std::min(end + samples_ahead, last); ++k)
-    objective.fetch(std::size_t(steps.order[k]));
 }
 
 void copy(void* to, const void* from, std::size_t bytes, int threads) {
@@ -54,7 +43,26 @@ void Trainer::load(const Steps& steps, std::size_t i, double norm) {
   cohort_.factor = std::min(1.0, steps.max_norm / (norm + 1e-6));
 }
 
+// Of one tile, straight to the kernels: sharing out what one thread does takes as long as the
+// kernel.
+
+double Trainer::gradient_norm(const KernelTable& kernels, int threads) {
+  bool finite = true;
+  return std::sqrt(
+      tensor_.size <= tile_size
+          ? kernels.sum_squares(tensor_, 1.0, 0, tensor_.size, scratch_, &finite)
+          : sum_squares(kernels, {&tensor_, 1}, 1.0, layout_, threads, partials_).total);
+}
+
+void Trainer::step(const KernelTable& kernels, int threads) {
+  if (tensor_.size <= tile_size)
+    kernels.update(tensor_, cohort_, 0, tensor_.size, scratch_, nullptr, 0);
+  else
+    update(kernels, {&tensor_, 1}, {&cohort_, 1}, layout_, threads, partials_, {});
+}
+
 Trained Trainer::run(const Steps& steps, Watch watch, int threads) {
+  const DefaultFloatEnvironment environment;
   const KernelTable& kernels = active_kernels();
   const std::size_t bytes = tensor_.size * item_size[int(tensor_.param_type)];
   Request request;
@@ -65,18 +73,17 @@ Trained Trainer::run(const Steps& steps, Watch watch, int threads) {
     if (steps.order) {
       request.batch = steps.order + steps.offsets[i];
       request.size = std::size_t(steps.offsets[i + 1] - steps.offsets[i]);
-      fetch_ahead(objective_, steps, i);
+      request.ahead = std::size_t(steps.offsets[steps.count] - steps.offsets[i + 1]);
     }
     const double loss = objective_.evaluate(request, threads, workspace_);
-    const double norm =
-        std::sqrt(sum_squares(kernels, {&tensor_, 1}, 1.0, layout_, threads, partials_).total);
+    const double norm = gradient_norm(kernels, threads);
     if (const Halted halted = look(loss, norm, watch); halted != Halted::no)
       return {i, halted, loss, norm};
     watch.previous = steps.losses[i] = loss;
     steps.norms[i] = norm;
     copy(last_, tensor_.param, bytes, threads);
     load(steps, i, norm);
-    update(kernels, {&tensor_, 1}, {&cohort_, 1}, layout_, threads, partials_, {});
+    step(kernels, threads);
   }
   return {steps.count, Halted::no, 0.0, 0.0};
 }

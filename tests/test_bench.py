@@ -7,11 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import fallline as fl
 from fallline.bench import compare as comparing
-from fallline.bench import peers, register, show
+from fallline.bench import fits, peers, register, show
 from fallline.bench.check import WrongResultError, check
 from fallline.bench.contestants import BOUND, OURS, ours
 from fallline.bench.gradients import GradientWork, gradient_works, line_up
@@ -76,6 +77,29 @@ def test_a_wrong_gradient_is_found(name: str) -> None:
     ours.params()[0][-1] += 1
     with pytest.raises(WrongResultError, match=r"fallline is off by .* in "):
         check_gradients(work, problem, [ours])
+
+
+@pytest.mark.parametrize("name", fits.fit_works())
+def test_every_fit_runs_with_every_peer_and_is_right(name: str) -> None:
+    work = fits.fit_works()[name].shrunk(100)
+    entry = run(work, rounds=2, turn=0.0)
+    for peer in (OURS, *work.peers):
+        if peer in entry.skipped or OURS in entry.skipped:  # the digits are scikit-learn's
+            assert "not installed" in entry.skipped[peer]
+        else:
+            assert len(entry.seconds[peer]) == 2
+
+
+@pytest.mark.parametrize("spoil", [np.nan, 1.0])
+def test_a_fit_that_comes_to_another_loss_is_found(spoil: float) -> None:
+    work = fits.fit_works()["gabor"].shrunk(100)
+    f = work.objective(work)
+    ours = fits.contestant(OURS, work, f)
+    ours.run(1)
+    fits.check(work, f, [ours])
+    ours.params()[0][0] += spoil
+    with pytest.raises(WrongResultError, match="fallline is off in Adam, Gabor"):
+        fits.check(work, f, [ours])
 
 
 def test_there_is_a_work_for_every_optimizer() -> None:
@@ -213,7 +237,7 @@ def test_list() -> None:
 def test_gradients_are_listed_and_unknown_ones_named() -> None:
     found = invoke("gradients", "--list")
     assert found.exit_code == 0
-    assert all(name in found.output for name in gradient_works())
+    assert all(name in found.output for name in {**gradient_works(), **fits.fit_works()})
     assert "'adamw-10k' is not a work" in invoke("gradients", "--only", "adamw-10k").output
 
 

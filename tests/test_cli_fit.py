@@ -340,6 +340,14 @@ def test_the_screen(tmp_path: Path) -> None:
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_fit_worse_than_the_mean_says_what_to_try(tmp_path: Path) -> None:
+    data = table(tmp_path / "far.csv", {"a": X[:, 0], "y": 1000 + X[:, 0] / 3})
+    assert "mean: try --standardize, another --lr" in call("fit", data, "--epochs", 2)[1]
+    wild = call("fit", data, "--epochs", 1, "--lr", 5, "--standardize")[1]
+    assert "mean: try another --lr or more --epochs" in wild
+    assert "mean: try" not in call("fit", data, *QUICK, "--standardize")[1]
+
+
 def test_many_epochs_take_few_lines(tmp_path: Path) -> None:
     result = CliRunner().invoke(
         app, ["fit", str(archive(tmp_path)), "--epochs", "1000", "--lr", "0"]

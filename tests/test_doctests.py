@@ -38,5 +38,5 @@ def test_public_names_are_documented(name: str) -> None:
 @pytest.mark.parametrize("name", fl.optimizers())
 def test_optimizers_are_documented(name: str) -> None:
     text = fl.optimizers()[name].__doc__ or ""
-    for part in (".. math::", "Examples\n", "References\n"):
+    for part in (".. math::", "When to use: ", "Examples\n", "References\n"):
         assert part in text, part

@@ -73,6 +73,27 @@ def test_reduction_and_penalty(options: dict[str, Any]) -> None:
     np.testing.assert_allclose(ours.gradient(PHI, batch), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_sample_weights(backend: Any) -> None:
+    w = RNG.uniform(0, 2, N)
+    w[3] = 0
+    options = {"sample_weight": w, "l2": 0.1}
+    ours = from_sample(
+        logistic, X, Y, n_params=D + 1, hvp=logistic_product, backend=backend, **options
+    )
+    truth = LogisticRegression(X, Y, sample_weight=w)
+    for batch in (None, np.arange(0, 300, 3)):
+        penalty = 0.05 * PHI @ PHI
+        assert ours.loss(PHI, batch) == pytest.approx(truth.loss(PHI, batch) + penalty, rel=1e-12)
+        expected = truth.gradient(PHI, batch) + 0.1 * PHI
+        np.testing.assert_allclose(ours.gradient(PHI, batch), expected, rtol=1e-11)
+        expected = truth.hvp(PHI, PHI, batch) + 0.1 * PHI
+        np.testing.assert_allclose(ours.hvp(PHI, PHI, batch), expected, rtol=1e-10)
+    np.testing.assert_allclose(ours.losses(PHI), truth.losses(PHI), rtol=1e-12)
+    with pytest.raises(ValueError, match=r"sample_weight\[3\] is -1.0"):
+        from_sample(logistic, X, Y, n_params=D + 1, sample_weight=np.where(w == 0, -1, w))
+
+
 def test_products_by_differences(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "fallline"):
         f = from_sample(logistic, X, Y, n_params=D + 1)
@@ -228,6 +249,20 @@ SAMPLES = np.array([1.0, 2.0, 3.0])
 def test_bad_arguments(call: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def reaching(phi, k, gradient):  # type: ignore[no-untyped-def]
+    gradient[k] += 1.0
+    return phi[k]
+
+
+@pytest.mark.parametrize("f", [reaching, numba.njit(reaching)], ids=["plain", "compiled"])
+def test_compiled_code_checks_its_indices(f: Any) -> None:
+    ours = from_sample(f, np.array([0, 1, 2, 10**9]), n_params=3)
+    assert ours.loss(np.ones(3), [0, 1, 2]) == 1
+    for call in (ours.loss, ours.gradient, ours.losses):
+        with pytest.raises(IndexError, match="out of bounds"):
+            call(np.ones(3))
 
 
 def test_a_start_outside_of_the_domain_is_no_error() -> None:

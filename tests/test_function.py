@@ -158,3 +158,70 @@ def test_losses_that_are_not_finite_are_told() -> None:
         f.loss([2, 3])
     with pytest.warns(RuntimeWarning, match=r"loss is nan: parameter 1 is nan"):
         f.loss([0, np.nan])
+
+
+# ---- in minimize ---------------------------------------------------------------------------------
+
+
+def rosen_with_slope(x: np.ndarray) -> tuple[float, np.ndarray]:
+    return optimize.rosen(x), optimize.rosen_der(x)
+
+
+@pytest.mark.parametrize(
+    ("f", "derivatives"),
+    [
+        (optimize.rosen, {}),
+        (optimize.rosen, {"jac": optimize.rosen_der}),
+        (rosen_with_slope, {"jac": True}),
+        (optimize.rosen, {"jac": optimize.rosen_der, "hess": optimize.rosen_hess}),
+        (optimize.rosen, {"jac": optimize.rosen_der, "hessp": optimize.rosen_hess_prod}),
+    ],
+)
+def test_minimize_takes_plain_functions_as_scipy_does(f: Any, derivatives: dict[str, Any]) -> None:
+    x0 = [1.3, 0.7, 0.8, 1.9, 1.2]
+    res = fl.minimize(f, x0, **derivatives)
+    theirs = optimize.minimize(f, x0, jac=derivatives.get("jac"))
+    assert np.allclose(res.x, theirs.x, atol=2e-5)
+    assert isinstance(res.optimizer, fl.LBFGS)
+    assert ("gradient by central differences" in res.message) == ("jac" not in derivatives)
+    newton = fl.minimize(f, x0, fl.Newton(trust_region="auto"), **derivatives)
+    assert np.allclose(newton.x, 1, atol=1e-5)
+    adam = fl.minimize(f, x0, fl.Adam, lr=0.1, steps=5, **derivatives)
+    own = fl.minimize(
+        Function(f, derivatives.get("jac"), x0=x0), optimizer=fl.Adam, lr=0.1, steps=5
+    )
+    assert np.array_equal(adam.x, own.x)
+
+
+def test_starts_of_plain_functions() -> None:
+    assert fl.minimize(lambda x: (x[0] - 3) ** 2, 0.0).x == pytest.approx([3])
+    x = np.array([1.0, 2.0])
+    res = fl.minimize(optimize.rosen, None, fl.SGD(x, lr=1e-4), steps=3)
+    assert res.nit == 3
+    assert res.x[0] == x[0] != 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"objective": 3}, TypeError, "objective must be one of .* or a function .* not 3"),
+        ({"objective": fl.objectives.MLP}, TypeError, "objective must be .* not <class"),
+        ({"x0": None}, TypeError, "x0 is missing: a function does not tell where to start"),
+        ({"x0": [[1.0, 2.0]]}, ValueError, r"x0 has shape \(1, 2\)"),
+        ({"x0": [np.nan, 2.0]}, ValueError, r"x0\[0\] is nan"),
+        ({"jac": "2-point"}, TypeError, "jac must be callable, not '2-point'"),
+        ({"hess": 3}, TypeError, "hess must be callable, not 3"),
+        ({"hessp": True}, TypeError, "hessp must be callable, not True"),
+        ({"args": (1,)}, TypeError, "'args' is neither an argument of minimize nor"),
+        (
+            {"objective": fl.objectives.surfaces.Saddle(), "jac": abs},
+            ValueError,
+            r"jac=<built-in function abs> with Saddle\(2 parameters\), which has its own",
+        ),
+    ],
+)
+def test_bad_plain_functions(
+    arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        fl.minimize(**{"objective": optimize.rosen, "x0": [1.0, 2.0], **arguments})

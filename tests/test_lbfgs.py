@@ -62,7 +62,7 @@ class Separable(fl.objectives.base.Objective):
 
 
 def dense_inverse(pairs: list[tuple[Array, Array]]) -> Array:
-    """H of Nocedal & Wright's equations 7.16 to 7.20, formed."""
+    """H of Nocedal & Wright's equations 7.16 and 7.20, formed."""
     s, y = pairs[-1]
     n = len(s)
     H = s @ y / (y @ y) * np.eye(n)

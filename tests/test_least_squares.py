@@ -283,10 +283,28 @@ def test_networks(method: Any, solver: Any) -> None:
     rng = np.random.default_rng(0)
     X = rng.uniform(-2, 2, size=(80, 1))
     f = MLP(X, np.sin(2 * X[:, 0]), (8,), loss="squared", activation="tanh")
-    options = {"damping": 1e-3} if method is fl.GaussNewton else {}
-    res = fl.minimize(f, f.initial(2), method(solver=solver, **options), steps=200, gtol=1e-6)
+    res = fl.minimize(f, f.initial(2), method(solver=solver), steps=200, gtol=1e-6)
     assert res.fun < 1e-3
     assert (np.diff(res.history) <= 1e-15).all()
+
+
+@pytest.mark.parametrize("solver", ["svd", "cg"])
+@pytest.mark.parametrize("search", ["backtracking", "strong_wolfe"])
+def test_where_the_jacobian_is_nearly_singular_a_step_is_damped(solver: Any, search: Any) -> None:
+    """d is then as good as orthogonal to the gradient, and its searches stall."""
+    residuals, x0, _ = PROBLEMS["freudenstein-roth (2)"]
+    f = LeastSquares(residuals, x0=x0)
+    gauss = fl.GaussNewton(f, line_search=search, solver=solver)
+    losses, damped = [f.loss(x0)], 0
+    for _ in range(300):
+        if not (step := gauss.step()).success:
+            break
+        losses.append(step.fun)
+        damped += "damped by" in step.message
+    assert damped
+    assert (np.diff(losses) <= 0).all()
+    assert step.settled
+    assert 2 * losses[-1] == pytest.approx(48.98425, abs=1e-5)
 
 
 def test_scaling_makes_units_of_parameters_irrelevant() -> None:

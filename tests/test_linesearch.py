@@ -166,6 +166,12 @@ def test_bracket_without_a_minimum() -> None:
     assert "unbounded below" in down.message
     assert "does not fall at any step" in up.message
     assert up.x == 0
+    # Falls that shrink say that there is a bound; those that do not, that there is none.
+    flat = bracket(lambda x: 1 / (1 + x))
+    assert (flat.success, flat.unbounded) == (False, False)
+    assert "by ever less: it has no minimum there" in flat.message
+    assert bracket(lambda x: -math.log(1 + x)).unbounded
+    assert bracket(lambda x: -math.sqrt(1 + x)).unbounded
     assert "f(0) is not finite" in bracket(lambda x: math.inf).message
 
 
@@ -342,6 +348,7 @@ def test_no_parabola() -> None:
         found = exact_quadratic(lambda a: -a, -1.0, bend)
         assert not found.success
         assert f"the curvature is {bend:g}: the parabola has no minimum" in found.message
+        assert ("unbounded below" in found.message) == (bend == -1)
 
 
 def test_wolfe_conditions_out_of_reach() -> None:

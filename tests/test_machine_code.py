@@ -174,6 +174,31 @@ def test_rows_pass_at_full_width(
     assert any(line.startswith("prefetch") for line in reachable(code, entry))
 
 
+# Loops of the objectives and how many there are of each: heads, curves and activations as listed in
+# cpp/include/fallline, by compute type where they have one.
+LOOPS = {
+    r"\b(linear|logistic|softmax)::(value|curve)\(": 6,
+    r"\bcurve_points<.*(gabor|shallow_relu), (float|double)>": 4,
+    r"\bactivate_as<.*(gelu|identity|relu|sigmoid|silu|softplus|tanh), (float|double)>": 14,
+    r"\bpull_back_as<(float|double)>": 2,
+    r"\bcombine_as<(double, double|double, float|float, float)>": 3,
+    r"\bpenalize_as<(float|double)>": 2,
+}
+
+
+@pytest.mark.parametrize("isa", REGISTERS)
+@pytest.mark.parametrize("loop", LOOPS)
+def test_loops_of_objectives_have_full_width(
+    disassembled: dict[str, dict[str, Code]], loop: str, isa: str
+) -> None:
+    code = disassembled["objective_kernels"][isa]
+    found = {match[0]: name for name in code if (match := re.search(loop, name))}
+    assert len(found) == LOOPS[loop]
+    for name in found.values():
+        wide = [line for line in reachable(code, name) if REGISTERS[isa] in line]
+        assert any(re.match(r"v?(mul|add)p[sd]\b", line) for line in wide), name
+
+
 @pytest.mark.parametrize("isa", REGISTERS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_contracted_or_approximated(

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fallline as fl
 from fallline.fit.result import Status
@@ -232,6 +234,78 @@ def test_rules_on_unbounded_objectives() -> None:
     assert "seems to be unbounded below" in res.message
     res = fl.minimize(surfaces.UnboundedCubic(), [0.0], fl.SGD, lr=0.1, gtol=1e-6)
     assert res.x == pytest.approx([-1])
+
+
+EVERYTHING: dict[str, Any] = {
+    **fl.optimizers(),
+    "GradientDescent, exact_quadratic": fl.GradientDescent(line_search="exact_quadratic"),
+    "AdaHessian": fl.AdaHessian,
+    "LBFGS": fl.LBFGS,
+    **{
+        f"Newton, {c}": fl.Newton(curvature="absolute", line_search=c)
+        for c in (None, "backtracking")
+    },
+    **{f"Newton, {r}": fl.Newton(trust_region=r) for r in ("exact", "steihaug")},
+}
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+@pytest.mark.parametrize(
+    ("f", "x0"),
+    [
+        (surfaces.UnboundedCubic(), [1.5]),
+        (surfaces.Saddle(), [0.1, 0.2]),
+        (surfaces.MixedCubic(), [1.0, -1.0]),
+    ],
+)
+def test_every_way_down_without_end_is_reported(name: str, f: Any, x0: list[float]) -> None:
+    """Within 100 steps, or where these end on the way down."""
+    res = fl.minimize(f, x0, EVERYTHING[name], steps=100)
+    assert (res.status, res.success) == (Status.UNBOUNDED, False), res
+    assert "unbounded below" in res.message
+    assert np.isfinite(res.x).all()
+
+
+def test_batches_without_a_bound_are_reported() -> None:
+    pytest.importorskip("numba")
+
+    def below(phi: Any, x: Any, y: Any, gradient: Any) -> float:
+        gradient[0] += x
+        return x * phi[0]
+
+    f = fl.objectives.from_sample(below, np.linspace(1, 2, 20), np.zeros(20), n_params=1)
+    res = fl.minimize(f, [0.0], fl.Adam, batch_size=4, epochs=3)
+    assert (res.status, res.success) == (Status.UNBOUNDED, False)
+    assert res.message.startswith("3 epochs done, 15 steps; the loss seems to be unbounded below")
+    short = fl.minimize(f, [0.0], fl.Adam, batch_size=4, epochs=3, final_loss=False)
+    assert short.success  # it does not look
+
+
+CURVES: dict[str, Any] = {  # each a function of a number, and its slope
+    "reciprocal": (lambda x: 1 / (1 + x**2), lambda x: -2 * x / (1 + x**2) ** 2),
+    "softplus": (lambda x: np.logaddexp(0, -x), lambda x: -1 / (1 + np.exp(x))),
+    "exp": (lambda x: np.exp(-x), lambda x: -np.exp(-x)),
+    "arctan": (np.arctan, lambda x: 1 / (1 + x**2)),
+}
+BOUNDED: dict[str, Any] = {
+    name: (lambda x, f=f: f(x).sum(), slope) for name, (f, slope) in CURVES.items()
+} | {
+    f"{type(f).__name__}": (f.loss, f.gradient)
+    for f in (surfaces.Beale(), surfaces.Himmelblau(), surfaces.Rosenbrock(), surfaces.Rastrigin())
+}
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+@given(seed=st.integers(0, 999), steps=st.integers(1, 60), lr=st.sampled_from([1e-3, 0.1]))
+def test_what_has_a_bound_is_not_called_unbounded(
+    name: str, seed: int, steps: int, lr: float
+) -> None:
+    """However flat, and wherever the steps end."""
+    f = Function(*BOUNDED[name], n_params=2)
+    x0 = np.random.default_rng(seed).uniform(-3, 3, 2)
+    for optimizer in (fl.Adam, fl.SGD):
+        res = fl.minimize(f, x0, optimizer, lr, steps=steps)
+        assert "unbounded" not in res.message
 
 
 def test_no_decrease_is_told_without_an_endless_loop() -> None:

@@ -781,7 +781,7 @@ def test_the_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
 
 BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"objective": lambda x: x}, TypeError, "objective must be one of fallline.objectives, not"),
+    ({"objective": lambda x: x}, TypeError, "x0 is missing: a function does not tell where"),
     ({"x0": [1.0, 2.0]}, ValueError, r"x0 has shape \(2,\); expected \(5,\)"),
     ({"x0": ["a"] * 5}, TypeError, "x0 must be real numbers"),
     ({"x0": [0, 0, math.nan, 0, 0]}, ValueError, r"x0\[2\] is nan; expected finite numbers"),

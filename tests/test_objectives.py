@@ -327,6 +327,14 @@ def test_sparse_gradients_take_no_more_memory_than_a_vector_or_two() -> None:
     assert float(done.stdout) < 2
 
 
+def test_a_hessian_beyond_memory_is_refused_with_its_size() -> None:
+    X = sp.csr_array((1, 1_000_000))
+    f = fl.objectives.LogisticRegression(X, [1], intercept=False)
+    message = "the Hessian of 1,000,000 parameters would take 8 TB; .* Use hvp"
+    with pytest.raises(MemoryError, match=message):
+        f.hessian(f.initial())
+
+
 # ---- extremes ----------------------------------------------------------------------------------
 
 

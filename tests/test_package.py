@@ -194,7 +194,10 @@ def test_empty_variables_force_nothing() -> None:
 
 # ---- installing without a compiler ---------------------------------------------------------------
 
-SOURCES = ("CMakeLists.txt", "LICENSE", "README.md", "cpp", "pyproject.toml", "python", "src")
+SOURCES = (
+    *("CMakeLists.txt", "LICENSE", "README.md", "pyproject.toml"),
+    *("cpp", "examples", "python", "src"),
+)
 
 
 @pytest.fixture(scope="module")

@@ -44,6 +44,54 @@ def model() -> SoftmaxRegression:
     return SoftmaxRegression(rng.normal(size=(40, 4)), np.arange(40) % 3, l2=0.01)
 
 
+# ---- curves --------------------------------------------------------------------------------------
+
+
+def test_curve_of_one_parameter() -> None:
+    f = surfaces.Risk()
+    ax = fl.plot.loss_curve(f, resolution=7, color="k", label="risk")
+    (line,) = ax.get_lines()
+    x = np.linspace(-1, 2, 7)
+    np.testing.assert_array_equal(line.get_xydata(), [[a, f.loss([a])] for a in x])
+    assert (line.get_color(), line.get_label(), ax.get_xlabel()) == ("k", "risk", "$φ$")
+    assert fl.plot.loss_curve(f, extent=(0, 1), ax=ax) is ax
+    assert ax.get_lines()[1].get_xdata()[[0, -1]].tolist() == [0, 1]
+    root = Function(lambda x: np.sqrt(x[0]), n_params=1)
+    (gap,) = fl.plot.loss_curve(root, resolution=5).get_lines()
+    np.testing.assert_array_equal(gap.get_ydata(), [np.nan, np.nan, 0, 1, np.sqrt(2)])
+
+
+def test_curve_between_two_points(model: SoftmaxRegression) -> None:
+    phi, u = np.random.default_rng(1).normal(size=(2, model.n_params))
+    ax = fl.plot.loss_curve(model, phi, u, resolution=3, batch=[1, 2])
+    expected = [model.loss(phi + a * u, [1, 2]) for a in (0, 0.5, 1)]
+    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), expected, rtol=1e-14)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("$a$", "loss")
+    rendered(ax)
+
+
+def test_curves_refuse(model: SoftmaxRegression) -> None:
+    phi = np.zeros(model.n_params)
+    for arguments, message in (
+        ((), "center must say where the line through"),
+        ((phi,), "direction must say"),
+        ((phi, phi), "direction is 0 everywhere"),
+        ((phi, [1.0]), "direction has shape"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fl.plot.loss_curve(model, *arguments)
+    risk = surfaces.Risk()
+    for options, message in (
+        ({"extent": (1, 0)}, "extent must be a pair"),
+        ({"extent": ((0, 1), (0, 1))}, "extent must be a pair"),
+        ({"resolution": 1}, "resolution must be at least 2"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fl.plot.loss_curve(risk, **options)
+    with pytest.raises(ValueError, match="no loss is finite"):
+        fl.plot.loss_curve(Function(lambda x: np.nan, n_params=1))
+
+
 # ---- surfaces ------------------------------------------------------------------------------------
 
 
@@ -74,6 +122,11 @@ def test_surface_options() -> None:
         for g, log in ((f, None), (surfaces.Rosenbrock(), None), (surfaces.Rosenbrock(), False))
     ]
     assert norms == ["Normalize", "FuncNorm", "Normalize"]
+
+
+def test_surface_without_a_bar() -> None:
+    ax = fl.plot.loss_surface(surfaces.Saddle(), resolution=5, colorbar=False)
+    assert ax.figure.axes == [ax]
 
 
 def test_losses_that_are_not_finite_are_left_out() -> None:
@@ -252,7 +305,9 @@ def test_spectrum() -> None:
     assert "about 0" in [t.get_text() for t in wide.get_legend().get_texts()]
     ends = fl.curvature.critical_point(surfaces.QuadraticValley(10, 600), np.zeros(600), k=2)
     part = fl.plot.spectrum(ends, log=False)
-    assert part.get_lines()[0].get_xdata().tolist() == [0, 1, 598, 599]
+    assert part.get_lines()[0].get_xdata().tolist() == [0, 1, 3, 4]
+    assert [t.get_text() for t in part.get_xticklabels()] == ["0", "1", "598", "599"]
+    assert [t.get_text() for t in part.texts] == ["596 not computed"]
     for drawn_on in (ax, wide, part, fl.plot.spectrum([0.0])):
         rendered(drawn_on)
     with pytest.raises(ValueError, match="eigenvalues must be a row of finite numbers"):

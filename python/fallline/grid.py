@@ -17,7 +17,7 @@ from .objectives._data import as_floats, as_vector
 from .objectives.base import Batch, _bytes
 from .threads import get_num_threads
 
-__all__ = ["grid_search", "losses_at"]
+__all__ = ["grid_search", "losses_at", "points_at_once"]
 
 Parameter: TypeAlias = "int | str | tuple[str | int, ...]"
 
@@ -90,7 +90,7 @@ def grid_search(
     base, indices = objective._check(_as_base(objective, phi, places), batch)
     losses = np.empty(shape)
     flat = losses.reshape(-1)
-    step = _points_at_once(objective, indices)
+    step = points_at_once(objective, indices)
     for begin in range(0, losses.size, step):
         chosen = np.arange(begin, min(begin + step, losses.size))
         points = _points(base, places, values, np.unravel_index(chosen, shape))
@@ -178,7 +178,8 @@ def _refuse_if_too_large(shape: tuple[int, ...]) -> None:
         )
 
 
-def _points_at_once(objective: Objective, batch: Array | None) -> int:
+def points_at_once(objective: Objective, batch: Array | None) -> int:
+    """How many a call of :func:`losses_at` should be given."""
     samples = objective.n_samples if batch is None else len(batch)
     most = min(BLOCK, BLOCK_WORK // samples) // objective.n_params
     return max(most, get_num_threads())

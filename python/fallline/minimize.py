@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy.typing as npt
 
-from ._types import LearningRate
+from ._types import Array, LearningRate
 from .fit import arguments, saving
 from .fit.averaging import Averaging
 from .fit.history import Trajectory
@@ -20,7 +20,7 @@ from .minibatch import as_count
 from .objectives import Objective
 from .optimizer import Optimizer
 from .rules import Adam
-from .second_order import Method
+from .second_order import LBFGS, Method
 
 __all__ = ["minimize"]
 
@@ -32,14 +32,17 @@ STEPS = 1000  # of a method that ends by itself where it finds nothing lower
 
 
 def minimize(
-    objective: Objective,
+    objective: Objective | Callable[[Array], Any],
     x0: npt.ArrayLike | None = None,
-    optimizer: type[Optimizer | Method] | Optimizer | Method = Adam,
+    optimizer: type[Optimizer | Method] | Optimizer | Method | None = None,
     lr: LearningRate | None = None,
     batch_size: int | None = None,
     epochs: int | None = None,
     seed: int = 0,
     *,
+    jac: Callable[[Array], npt.ArrayLike] | bool | None = None,
+    hess: Callable[[Array], npt.ArrayLike] | None = None,
+    hessp: Callable[[Array, Array], npt.ArrayLike] | None = None,
     steps: int | None = None,
     time_limit: float | None = None,
     gtol: float | None = None,
@@ -70,12 +73,14 @@ def minimize(
 
     Parameters
     ----------
-    objective : Objective
-        One of :mod:`fallline.objectives`.
+    objective : Objective or callable
+        One of :mod:`fallline.objectives`; or any function of the parameters, ``f(x)``, as
+        ``scipy.optimize.minimize`` takes it: see `jac`.
     x0 : array of shape (n_params,), optional
-        Where to start; ``objective.initial(seed)`` by default.
-    optimizer : class or instance
-        One of :func:`fallline.optimizers`, which takes `lr` and further hyperparameters by their
+        Where to start; ``objective.initial(seed)`` by default. A function needs it.
+    optimizer : class or instance, optional
+        ``Adam`` by default, of a function :class:`LBFGS`. One of
+        :func:`fallline.optimizers`, which takes `lr` and further hyperparameters by their
         names (``betas=(0.8, 0.99)``); or an optimizer over a single array of n_params, of the
         objective's dtype, which is then what is updated (and where it starts, without `x0`).
         Or a method that evaluates the objective itself, as :class:`GradientDescent`: its class, an
@@ -85,6 +90,11 @@ def minimize(
         Learning rate, or a schedule; the optimizer's own default without.
     batch_size : int, optional
         Samples a step, at least 1.
+    jac, hess, hessp : callable, optional
+        Of a function: its gradient ``jac(x)``, or True where ``f(x)`` returns value and gradient;
+        its Hessian ``hess(x)``, or products with it, ``hessp(x, v)``. What is asked for and not
+        given is formed by central differences, 2 n_params values for a gradient (the message says
+        so), as by :class:`~fallline.objectives.Function`.
     epochs, steps : int, optional
         When to end; 100 epochs where neither they nor `time_limit` say (1,000 steps of a method
         that takes no batches).
@@ -154,7 +164,10 @@ def minimize(
         A loss, gradient or parameter that is not finite, or a loss above 10⁸ times that of a batch
         at the start (and 10⁸), ends the fit without success; ``x`` is then the point before the
         last step. Ctrl-C ends it after the step under way, a second one at once. A loss that falls
-        below -10⁸ times the first and then out of range, or below -10¹⁰⁰, is reported as unbounded.
+        below -10⁸ times the first and then out of range, or below -10¹⁰⁰, is reported as unbounded;
+        so is one that is falling where limits end the fit, if, with `final_loss`, a look along the
+        gradient or the last step finds no end to that (a few losses; none of an objective that has
+        a bound).
         A method that finds nothing lower says why, and ends without success, but where `gtol` is
         its default and only rounding stands against another step.
 
@@ -190,14 +203,19 @@ def minimize(
     >>> res = fl.minimize(f, optimizer=fl.GradientDescent(line_search="backtracking"))
     >>> res.x.round(3), res.success
     (array([1., 2., 3., 4.]), True)
+    >>> res = fl.minimize(lambda x: (x[0] - 1) ** 2 + x[1] ** 4, [0.0, 1.0], gtol=1e-6)
+    >>> res.x.round(2), res.message[-31:]
+    (array([1., 0.]), 'gradient by central differences')
 
     References
     ----------
     Robbins & Monro (1951), A stochastic approximation method; Bottou, Curtis & Nocedal (2018),
     Optimization methods for large-scale machine learning.
     """
-    if not isinstance(objective, Objective):
-        raise TypeError(f"objective must be one of fallline.objectives, not {objective!r}")
+    plain = not isinstance(objective, Objective)
+    objective = arguments.as_objective(objective, x0, optimizer, jac, hess, hessp)
+    if optimizer is None:
+        optimizer = LBFGS if plain else Adam
     if lr_unit not in ("step", "epoch"):
         raise ValueError(f"lr_unit must be 'step' or 'epoch', not {lr_unit!r}")
     seed = as_count("seed", seed, 0)
@@ -256,4 +274,7 @@ def minimize(
         plan.ceiling = arguments.as_ceiling(objective, phi, batches, method)
         if hasattr(optimizer, "train"):
             optimizer.train()
-    return Run(plan, source).go()
+    result = Run(plan, source).go()
+    if plain and not jac:
+        result["message"] += "; gradient by central differences"
+    return result

@@ -64,7 +64,13 @@ void dots(std::size_t n, const T* const* x, const T* w, std::size_t stride, T* o
   using L = Lanes<T>;
   using Register = typename L::Register;
   const Ahead<N, T> ahead(next);
-  Register sum[R][C][L::parts] = {};
+  Register sum[R][C][L::parts];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+    for (int c = 0; c < C; ++c)
+#pragma GCC unroll 4
+      for (std::size_t p = 0; p < L::parts; ++p) sum[r][c][p] = Register{};
   std::size_t i = 0;
   for (; i + L::count <= n; i += L::count) {
     ahead.line(i);
@@ -94,10 +100,10 @@ void dots(std::size_t n, const T* const* x, const T* w, std::size_t stride, T* o
 }
 
 // g_c += s[c][0] x_0, then s[c][1] x_1, … for a block's rows and C outputs: one load and store of
-// g.
+// g, which counts as 0 where it is fresh.
 template <int R, int C, int N, class T>
-void add_rows(std::size_t n, const T* const* rows, const T* slopes, T* g, std::size_t stride,
-              const T* const* next) {
+void add_rows(std::size_t n, const T* const* rows, const T* slopes, bool fresh, T* g,
+              std::size_t stride, const T* const* next) {
   using L = Lanes<T>;
   using Register = typename L::Register;
   const Ahead<N, T> ahead(next);
@@ -118,7 +124,8 @@ void add_rows(std::size_t n, const T* const* rows, const T* slopes, T* g, std::s
     for (std::size_t j = i; j < i + L::count; j += L::width) {
       Register sum[C];
 #pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) sum[c] = L::load(g + std::size_t(c) * stride + j);
+      for (int c = 0; c < C; ++c)
+        sum[c] = fresh ? Register{} : L::load(g + std::size_t(c) * stride + j);
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const Register row = L::load(x[r] + j);
@@ -132,7 +139,7 @@ void add_rows(std::size_t n, const T* const* rows, const T* slopes, T* g, std::s
   ahead.last_line(n);
   for (; i < n; ++i)
     for (int c = 0; c < C; ++c) {
-      T sum = g[std::size_t(c) * stride + i];
+      T sum = fresh ? T(0) : g[std::size_t(c) * stride + i];
       for (int r = 0; r < R; ++r)
         sum += slopes[std::size_t(c) * block_rows + std::size_t(r)] * x[r][i];
       g[std::size_t(c) * stride + i] = sum;

@@ -13,7 +13,6 @@ class LinearModel : public Objective {
         head_(head) {}
 
   std::size_t work(std::size_t size) const override;
-  void fetch(std::size_t sample) const override;
 
  private:
   double accumulate(const Request& request, int threads, Workspace& workspace) const override;

@@ -117,12 +117,13 @@ double output_losses_as(const OutputLosses& b, std::size_t begin, std::size_t en
     T* z = static_cast<T*>(b.z) + i * outputs;
     Block<T> block(*b.samples, memory);
     load_outputs(z, static_cast<const T*>(b.bias), outputs, n, block.z);
-    loss += losses_and_slopes(values, block, b.first + i, n);
+    read_targets(values, block, b.first + i, n);
+    loss += losses_and_slopes(values, block, n);
     store_slopes(block.slope, scale, outputs, n, z);
     if (b.curves == nullptr) continue;
     T* tangent = static_cast<T*>(b.tangent) + i * outputs;
     load_outputs(tangent, static_cast<const T*>(b.v_bias), outputs, n, block.u);
-    losses_and_slopes(curves, block, b.first + i, n);
+    losses_and_slopes(curves, block, n);
     store_slopes(block.slope, scale, outputs, n, tangent);
   }
   return loss;

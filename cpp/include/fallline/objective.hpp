@@ -15,6 +15,7 @@ struct Request {
   const void* direction = nullptr;      // v: the Hessian-vector product is wanted, not the gradient
   const std::int64_t* batch = nullptr;  // null: samples 0 … size − 1
   std::size_t size = 0;
+  std::size_t ahead = 0;    // indices behind the batch's: samples of batches to come, to be fetched
   double scale = 1.0;       // multiplies the product
   void* product = nullptr;  // where the gradient or Hv goes; null: only the loss is wanted
 
@@ -48,9 +49,6 @@ class Objective {
 
   // What an evaluation costs, in elements of an update.
   virtual std::size_t work(std::size_t size) const = 0;
-
-  // Asks memory for a sample that a later batch has.
-  virtual void fetch(std::size_t) const {}
 
  protected:
   // Σ w·ℓ over the batch; the product becomes scale · Σ w·∂ℓ or, with a direction,

@@ -8,7 +8,7 @@ inline constexpr int dot_outputs = register_bytes == 64 ? 2 : 1;
 // A block's numbers, by output (or target), a row each in the last index.
 template <class T>
 struct Block {
-  double *z, *u, *slope, *y, *loss;
+  double *z, *u, *slope, *y, *loss, *weight;
   T* products;  // of the compute type: z while it is formed, then the slopes
 
   Block(const Samples& s, double* memory) {
@@ -19,20 +19,41 @@ struct Block {
     products = reinterpret_cast<T*>(slope + own);
     y = slope + 2 * own;
     loss = y + s.target_count * block_rows;
+    weight = loss + block_rows;
   }
 };
 
-// Losses and slopes of a block's rows from its outputs: Σ w·ℓ over the first n.
+// Targets and weights of a block's n rows.
 template <class T>
-double losses_and_slopes(const LinearBatch& b, Block<T>& block, std::size_t begin, std::size_t n) {
+void read_targets(const LinearBatch& b, Block<T>& block, std::size_t begin, std::size_t n) {
   const Samples& s = *b.samples;
-  const Request& q = *b.request;
   const T* targets = static_cast<const T*>(s.targets);
   const T* weight = static_cast<const T*>(s.weight);
-  for (std::size_t r = 0; r < block_rows; ++r)
+  for (std::size_t r = 0; r < n; ++r) {
+    const std::size_t sample = b.request->sample(begin + r);
     for (std::size_t t = 0; t < s.target_count; ++t)
-      block.y[t * block_rows + r] =
-          r < n ? double(targets[q.sample(begin + r) * s.target_count + t]) : 0.0;
+      block.y[t * block_rows + r] = double(targets[sample * s.target_count + t]);
+    if (weight) block.weight[r] = double(weight[sample]);
+  }
+  for (std::size_t r = n; r < block_rows; ++r)
+    for (std::size_t t = 0; t < s.target_count; ++t) block.y[t * block_rows + r] = 0.0;
+}
+
+// Asks for the target and weight of a sample that comes some blocks later, if any does.
+template <class T>
+void fetch_target(const LinearBatch& b, std::size_t later) {
+  const Samples& s = *b.samples;
+  if (later >= b.request->size + b.request->ahead) return;
+  const std::size_t sample = b.request->sample(later);
+  __builtin_prefetch(static_cast<const T*>(s.targets) + sample * s.target_count);
+  if (s.weight) __builtin_prefetch(static_cast<const T*>(s.weight) + sample);
+}
+
+// Losses and slopes of a block's rows from its outputs: Σ w·ℓ over the first n.
+template <class T>
+double losses_and_slopes(const LinearBatch& b, Block<T>& block, std::size_t n) {
+  const Samples& s = *b.samples;
+  const Request& q = *b.request;
   for (std::size_t c = 0; c < s.outputs; ++c)  // what is left of an earlier block
     for (std::size_t r = n; r < block_rows; ++r) block.z[c * block_rows + r] = 0.0;
 
@@ -47,9 +68,9 @@ double losses_and_slopes(const LinearBatch& b, Block<T>& block, std::size_t begi
     head.value(s.outputs, block.z, block.y, block.loss, block.slope);
   }
   for (std::size_t r = 0; r < n; ++r) {
-    const double w = weight ? double(weight[q.sample(begin + r)]) : 1.0;
+    const double w = s.weight ? block.weight[r] : 1.0;
     if (!q.direction) total += w * block.loss[r];
-    if (weight)
+    if (s.weight)
       for (std::size_t c = 0; c < s.outputs; ++c) block.slope[c * block_rows + r] *= w;
   }
   return total;
@@ -70,82 +91,97 @@ void by_outputs(std::size_t outputs, const F& f) {
   while (c < outputs) next(Constant<1>{});
 }
 
+// f(R, N, r, k): rows r … r + R of n, and on the way N rows to fetch from the k-th on. A full block
+// passes `most` at a time and fetches `ahead` in all; of fewer rows each fetches one, if any.
+template <int most, int ahead, class F>
+void by_rows(std::size_t n, const F& f) {
+  std::size_t r = 0, k = 0;
+  const auto next = [&]<int R, int N>(Constant<R>, Constant<N>) {
+    f(Constant<R>{}, Constant<N>{}, r, k);
+    r += R;
+    k += N;
+  };
+  constexpr int full = int(block_rows), some = most < 4 ? most : 4;
+  while (n == block_rows && r < n) next(Constant<most>{}, Constant<most * ahead / full>{});
+  while (r + some <= n) next(Constant<some>{}, Constant<ahead ? some : 0>{});
+  while (r < n) next(Constant<1>{}, Constant<ahead ? 1 : 0>{});
+}
+
+// Of a full block's successor as many rows are fetched while its outputs are formed, while its
+// losses are, and while its slopes are pulled back.
+inline constexpr int ahead_of_outputs = 4, ahead_of_losses = 2;
+inline constexpr int ahead_of_slopes = int(block_rows) - ahead_of_outputs - ahead_of_losses;
+
 // Outputs of n rows for one vector of parameters.
-template <class T>
+template <class T, int ahead>
 void dense_outputs(const Samples& s, const void* parameters, const T* const* x, std::size_t n,
                    T* products, double* z, const T* const* next) {
   const T* w = static_cast<const T*>(parameters);
-  std::size_t r = 0;
-  const auto outputs = [&]<int R>(Constant<R>) {
-    by_outputs<R / 2>(s.outputs, [&]<int C, int N>(Constant<C>, Constant<N>, std::size_t c) {
-      dots<R, C, N>(s.features, x + r, w + c * s.features, s.features,
-                    products + c * block_rows + r, next + r / 2);
+  by_rows<dot_rows, ahead>(n, [&]<int R, int N>(Constant<R>, Constant<N>, auto r, auto k) {
+    by_outputs<N>(s.outputs, [&]<int C, int F>(Constant<C>, Constant<F>, std::size_t c) {
+      dots<R, C, F>(s.features, x + r, w + c * s.features, s.features,
+                    products + c * block_rows + r, next + k);
     });
-    r += R;
-  };
-  while (r + dot_rows <= n) outputs(Constant<dot_rows>{});
-  while (r + 4 <= n) outputs(Constant<4>{});
-  while (r < n) outputs(Constant<1>{});
+  });
   for (std::size_t c = 0; c < s.outputs; ++c)
-    for (std::size_t k = 0; k < n; ++k) {
-      const T product = products[c * block_rows + k];
-      z[c * block_rows + k] = double(s.intercept ? product + w[s.weights() + c] : product);
+    for (std::size_t r = 0; r < n; ++r) {
+      const T product = products[c * block_rows + r];
+      z[c * block_rows + r] = double(s.intercept ? product + w[s.weights() + c] : product);
     }
 }
 
-// Adds slope × row to the partial product, output by output and row by row.
-template <class T>
+// Adds slope × row to the partial product, output by output and row by row; to 0 where `fresh`.
+template <class T, int ahead>
 void dense_pull_back(const Samples& s, const T* const* x, std::size_t n, const T* slopes,
-                     T* partial, const T* const* next) {
-  std::size_t r = 0;
-  const auto rows = [&]<int R>(Constant<R>) {
-    by_outputs<R / 4>(s.outputs, [&]<int C, int N>(Constant<C>, Constant<N>, std::size_t c) {
-      add_rows<R, C, N>(s.features, x + r, slopes + c * block_rows + r, partial + c * s.features,
-                        s.features, next + r / 4);
+                     bool fresh, T* partial, const T* const* next) {
+  by_rows<int(block_rows), ahead>(n, [&]<int R, int N>(Constant<R>, Constant<N>, auto r, auto k) {
+    by_outputs<N>(s.outputs, [&]<int C, int F>(Constant<C>, Constant<F>, std::size_t c) {
+      add_rows<R, C, F>(s.features, x + r, slopes + c * block_rows + r, fresh && r == 0,
+                        partial + c * s.features, s.features, next + k);
     });
-    r += R;
-  };
-  while (r + 8 <= n) rows(Constant<8>{});
-  while (r + 4 <= n) rows(Constant<4>{});
-  while (r < n) rows(Constant<1>{});
-  if (s.intercept)
-    for (std::size_t c = 0; c < s.outputs; ++c)
-      for (r = 0; r < n; ++r) partial[s.weights() + c] += slopes[c * block_rows + r];
+  });
+  for (std::size_t c = 0; s.intercept && c < s.outputs; ++c) {
+    T sum = fresh ? T(0) : partial[s.weights() + c];
+    for (std::size_t r = 0; r < n; ++r) sum += slopes[c * block_rows + r];
+    partial[s.weights() + c] = sum;
+  }
 }
 
-// Rows [begin, end) of the batch, added to `partial` where a product is wanted: Σ w·ℓ.
+// Rows [begin, end) of the batch, and their product where one is wanted: Σ w·ℓ.
 template <class T>
 double dense_chunk(const LinearBatch& b, std::size_t begin, std::size_t end, T* partial,
                    double* memory) {
   const Samples& s = *b.samples;
   const Request& q = *b.request;
   const T* values = static_cast<const T*>(s.values);
+  const std::size_t known = q.size + q.ahead;
   const auto row = [&](std::size_t i) { return values + q.sample(i) * s.features; };
   const T *x[block_rows], *next[block_rows];
   double loss = 0;
-  for (std::size_t r = 0; r < block_rows; ++r)
-    next[r] = row(begin + r < q.size ? begin + r : begin);
   for (std::size_t i = begin; i < end; i += block_rows) {
     const std::size_t n = end - i < block_rows ? end - i : block_rows;
-    for (std::size_t r = 0; r < block_rows; ++r) x[r] = next[r];
-    // Four of the next block's rows are fetched while this block's outputs are formed, two during
-    // its losses, two while its slopes are pulled back: memory is never idle.
-    for (std::size_t r = 0; r < block_rows; ++r) {
-      const std::size_t later = i + block_rows + r;
-      const std::size_t sample = q.sample(later < q.size ? later : i);
-      next[r] = values + sample * s.features;
-      __builtin_prefetch(static_cast<const T*>(s.targets) + sample * s.target_count);
-      if (s.weight) __builtin_prefetch(static_cast<const T*>(s.weight) + sample);
-    }
     Block<T> block(s, memory);
-    dense_outputs(s, q.phi, x, n, block.products, block.z, next);
-    if (q.direction) dense_outputs(s, q.direction, x, n, block.products, block.u, x);
-    for (std::size_t r = 4; r < (q.product ? 6 : block_rows); ++r)
+    // Before rows are asked for: whatever misses the first cache waits behind them.
+    read_targets(b, block, i, n);
+    for (std::size_t r = 0; r < n; ++r) {
+      const std::size_t later = i + r + block_rows;
+      x[r] = row(i + r);
+      next[r] = later < known ? row(later) : x[r];
+      fetch_target<T>(b, later + block_rows);
+    }
+    dense_outputs<T, ahead_of_outputs>(s, q.phi, x, n, block.products, block.z, next);
+    if (q.direction) dense_outputs<T, 0>(s, q.direction, x, n, block.products, block.u, next);
+    const std::size_t until = q.product ? block_rows - ahead_of_slopes : block_rows;
+    for (std::size_t r = ahead_of_outputs; n == block_rows && r < until; ++r)
       Ahead<1, T>(next + r).row(s.features);
-    loss += losses_and_slopes(b, block, i, n);
+    loss += losses_and_slopes(b, block, n);
     if (!q.product) continue;
     for (std::size_t k = 0; k < s.outputs * block_rows; ++k) block.products[k] = T(block.slope[k]);
-    dense_pull_back(s, x, n, block.products, partial, next + 6);
+    const bool fresh = i == begin;
+    if (n == block_rows)
+      dense_pull_back<T, ahead_of_slopes>(s, x, n, block.products, fresh, partial, next + until);
+    else
+      dense_pull_back<T, 0>(s, x, n, block.products, fresh, partial, next);
   }
   return loss;
 }
@@ -161,7 +197,6 @@ double dense_rows(const LinearBatch& b, std::size_t begin, std::size_t n, void* 
   double loss = 0;
   for (std::size_t chunk = 0; chunk < n; chunk += chunk_rows) {
     const std::size_t end = chunk + chunk_rows < n ? chunk + chunk_rows : n;
-    for (std::size_t j = 0; j < params; ++j) partial[j] = T(0);
     loss += dense_chunk<T>(b, begin + chunk, begin + end, partial, memory);
     if (!chunked) continue;
     for (std::size_t j = 0; j < params; ++j)

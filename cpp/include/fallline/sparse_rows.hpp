@@ -80,12 +80,14 @@ double sparse_rows(const LinearBatch& b, std::size_t begin, std::size_t n, doubl
   for (std::size_t i = begin; i < begin + n; i += block_rows) {
     const std::size_t size = begin + n - i < block_rows ? begin + n - i : block_rows;
     Block<T> block(s, scratch);
+    read_targets(b, block, i, size);
     for (std::size_t r = 0; r < size; ++r) {
-      if (i + r + rows_ahead < q.size) rows.prefetch(q.sample(i + r + rows_ahead));
+      fetch_target<T>(b, i + r + rows_ahead);
+      if (i + r + rows_ahead < q.size + q.ahead) rows.prefetch(q.sample(i + r + rows_ahead));
       outputs(q.phi, q.sample(i + r), r, block.z);
       if (q.direction) outputs(q.direction, q.sample(i + r), r, block.u);
     }
-    loss += losses_and_slopes(b, block, i, size);
+    loss += losses_and_slopes(b, block, size);
     if (!q.product) continue;
     T* out = static_cast<T*>(b.slopes) + i * s.outputs;
     for (std::size_t r = 0; r < size; ++r)

@@ -49,6 +49,8 @@ class Trainer {
 
  private:
   void load(const Steps& steps, std::size_t i, double norm);
+  double gradient_norm(const KernelTable& kernels, int threads);
+  void step(const KernelTable& kernels, int threads);
 
   const Objective& objective_;
   Tensor tensor_;
@@ -58,6 +60,7 @@ class Trainer {
   Layout layout_;
   Workspace workspace_;
   std::vector<double> partials_;
+  Scratch scratch_;
 };
 
 }  // namespace fallline

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from ..threads import get_num_threads
 from . import compare as comparing
 from . import show
+from .fits import fit_works
 from .gradients import gradient_works
 from .peers import thread_count
 from .report import Report, machine
@@ -79,9 +80,9 @@ def gradients(
         Path | None, typer.Option(help="Folder of MNIST's files.", file_okay=False, exists=True)
     ] = None,
 ) -> None:
-    """Measure epochs of minibatch gradients; "of bound": of the speed of reading the samples."""
+    """Measure minibatch gradients and fits; "of bound": of the speed of reading the samples."""
     rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
-    _bench(gradient_works(mnist), only, rounds, threads, json, plot, list_)
+    _bench({**gradient_works(mnist), **fit_works()}, only, rounds, threads, json, plot, list_)
 
 
 def _bench(

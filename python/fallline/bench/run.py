@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, TypeAlias
 
-from . import check, gradients, training
+from . import check, fits, gradients, training
 from .contestants import BOUND, OURS, Contestant, UnavailableError, memory_bound, ours
+from .fits import FitWork
 from .gradients import GradientWork
 from .measure import TURN, race
 from .peers import PEERS
 from .report import Entry
 from .works import Data, Training, Work
 
-AnyWork: TypeAlias = Work | Training | GradientWork
+AnyWork: TypeAlias = Work | Training | GradientWork | FitWork
 
 
 def run(
@@ -27,6 +28,8 @@ def run(
         return _run_training(work, rounds, turn, tell)
     if isinstance(work, GradientWork):
         return _run_gradients(work, rounds, turn, tell)
+    if isinstance(work, FitWork):
+        return _run_fits(work, rounds, turn, tell)
     data = Data.of(work)
     contestants, skipped = line_up(work, data, work.peers)
     seconds = race(contestants, rounds, turn, tell)
@@ -86,3 +89,16 @@ def _run_gradients(
     _scale_bounds(seconds, contestants, problem.bytes)
     details = {c.name: c.detail for c in contestants if c.detail}
     return Entry(work.name, work.title, problem.bytes, seconds, details, skipped)
+
+
+def _run_fits(work: FitWork, rounds: int, turn: float, tell: Callable[[], object]) -> Entry:
+    try:
+        objective = work.objective(work)
+    except UnavailableError as reason:
+        names = (OURS, *work.peers)
+        return Entry(work.name, work.title, 0.0, {}, {}, dict.fromkeys(names, str(reason)))
+    contestants, skipped = fits.line_up(work, objective)
+    seconds = race(contestants, rounds, turn, tell)
+    fits.check(work, objective, contestants)
+    details = {c.name: c.detail for c in contestants if c.detail}
+    return Entry(work.name, work.title, 0.0, seconds, details, skipped)

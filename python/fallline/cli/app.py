@@ -13,6 +13,7 @@ from rich.table import Table
 from .. import __version__, bench
 from ..config import config, show_config
 from .demo import run
+from .figures import figures
 from .fit import fit
 from .options import check_plot, fail, failing
 from .predict import predict
@@ -27,6 +28,7 @@ app = typer.Typer(
 bench.register(app)
 app.command()(fit)
 app.command()(predict)
+app.command()(figures)
 
 
 def _version(asked: bool) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from .. import __version__, demo
 from ..config import config
+from .progress import progress
 
 __all__ = ["run"]
 
@@ -41,7 +39,7 @@ def _train(console: Console, seed: int, epochs: int) -> list[demo.Fit]:
         f"Network {'-'.join(map(str, demo.LAYERS))} on {len(data.y):,} handwritten digits, "
         f"{len(data.y_test)} more to test;\nminibatches of {demo.BATCH}, epochs: {epochs}\n"
     )
-    with _progress(epochs * len(demo.RECIPES)) as start:
+    with progress(epochs * len(demo.RECIPES)) as start:
         fits = [
             demo.fit(recipe, data, epochs, seed, start(f"train with {recipe.label}"))
             for recipe in demo.RECIPES
@@ -63,7 +61,7 @@ def _update(console: Console, params: int, seed: int) -> bool:
     console.print(f"AdamW on {n:,} float32 parameters, {demo.STEPS} steps a backend\n")
     places = demo.places()
     names = [" ".join(filter(None, place)) for place in places]
-    with _progress((demo.STEPS + 1) * len(places)) as start:
+    with progress((demo.STEPS + 1) * len(places)) as start:
         start("fill arrays")
         large = demo.LargeUpdate(n, seed)
         updates = []
@@ -83,34 +81,6 @@ def _update(console: Console, params: int, seed: int) -> bool:
     style, word = ("green", "yes") if same else ("red", "no")
     console.print(f"[bold {style}]same bits: {word}")
     return same
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[str], Callable[[], object]]]:
-    """A bar of `total` parts, only on a terminal; ``start(label)`` returns how to advance it.
-
-    It is drawn between parts only: a thread that draws would take time from the steps.
-    """
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(
-        *columns,
-        console=console,
-        transient=True,
-        auto_refresh=False,
-        disable=not console.is_interactive,
-    ) as progress:
-        bar = progress.add_task("", total=total)
-
-        def advance() -> None:
-            progress.advance(bar)
-            progress.refresh()
-
-        def start(label: str) -> Callable[[], object]:
-            progress.update(bar, description=label, refresh=True)
-            return advance
-
-        yield start
 
 
 def _table(*names: str) -> Table:

@@ -77,6 +77,9 @@ class Screen:
         self._console.print()
         self._console.print(table)
         self._console.print(f"\n{fit.result.message} in {fit.seconds:.1f} s{pace}")
+        if (r2 := fit.scores["train"].r2) is not None and r2 < 0:
+            scaled = "" if self._problem.recipe.standardize else "--standardize, "
+            self.say(f"worse than the targets' mean: try {scaled}another --lr or more --epochs")
 
     def say(self, line: str) -> None:
         """A line of its own."""

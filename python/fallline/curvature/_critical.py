@@ -127,7 +127,7 @@ def critical_point(
 
     References
     ----------
-    Nocedal & Wright (2006), Numerical optimization, theorems 2.2 to 2.4. Dauphin et al. (2014),
+    Nocedal & Wright (2006), Numerical optimization, section 2.1. Dauphin et al. (2014),
     Identifying and attacking the saddle point problem in high-dimensional non-convex optimization.
     """
     point, indices = objective._check(phi, batch)

@@ -231,7 +231,7 @@ def condition_number(
 
     References
     ----------
-    Nocedal & Wright (2006), Numerical optimization, theorem 3.3.
+    Nocedal & Wright (2006), Numerical optimization, section 3.3.
     """
     point, indices = objective._check(phi, batch)
     values = spectrum(objective, point, indices, 1, dense=dense).values

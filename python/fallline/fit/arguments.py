@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from .._placement import on_a_line
 from .._types import Array
 from ..minibatch import Minibatches, as_count
-from ..objectives import Objective
+from ..objectives import Function, Objective
 from ..objectives._data import as_vector
 from ..optimizer import Optimizer
 from ..second_order import Method
@@ -28,6 +29,7 @@ __all__ = [
     "as_ceiling",
     "as_escape",
     "as_every",
+    "as_objective",
     "as_reduction",
     "as_source",
     "as_start",
@@ -100,14 +102,39 @@ def as_batches(
     return Minibatches(objective.n_samples, batch_size, seed, drop_last=bool(drop_last))
 
 
+def as_objective(
+    objective: Any, x0: Any, optimizer: Any, jac: Any, hess: Any, hessp: Any
+) -> Objective:
+    """An objective; one of a plain function and its derivatives."""
+    given = {"jac": jac or None, "hess": hess, "hessp": hessp}
+    if isinstance(objective, Objective):
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(f"{name}={value!r} with {objective!r}, which has its own")
+        return objective
+    if not callable(objective) or isinstance(objective, type):
+        raise TypeError(
+            "objective must be one of fallline.objectives, or a function of the parameters, not "
+            f"{objective!r}"
+        )
+    for name, value in given.items():
+        if not (value is None or callable(value) or (name == "jac" and value is True)):
+            raise TypeError(f"{name} must be callable, not {value!r}")
+    if x0 is None and isinstance(optimizer, Optimizer):
+        x0 = optimizer._params[0]
+    if x0 is None:
+        raise TypeError("x0 is missing: a function does not tell where to start")
+    return Function(objective, given["jac"], hess, hessp, x0=x0)
+
+
 # ---- the optimizer and its parameter -----------------------------------------------------------
 
 
 def as_start(objective: Objective, x0: Any, seed: int) -> Array:
     """A new array with the parameters to start from."""
     if x0 is None:
-        return np.array(objective.initial(seed), objective.dtype)
-    start = np.array(as_vector("x0", x0, objective.n_params, objective.dtype))
+        return on_a_line(objective.initial(seed).astype(objective.dtype, copy=False))
+    start = on_a_line(as_vector("x0", x0, objective.n_params, objective.dtype))
     if not np.isfinite(start).all():
         j = int(np.argmin(np.isfinite(start)))
         raise ValueError(f"x0[{j}] is {start[j]}; expected finite numbers")

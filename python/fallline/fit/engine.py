@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .._placement import zeros_beside
 from .._types import Array
 from ..backends import choose
 from ..kernel import Kernel
@@ -174,7 +175,7 @@ class NativeEngine:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._gradient = np.zeros_like(job.phi)
+        self._gradient = zeros_beside(job.phi, job.phi.dtype, 6)  # behind the most states
         self._kernel: Kernel | None = None
         self.last = job.phi.copy()
 

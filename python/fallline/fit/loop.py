@@ -15,6 +15,7 @@ from .._types import Array
 from ..second_order import Method
 from ..threads import get_num_threads
 from . import saving
+from .endless import noting_no_bound
 from .engine import Done, Engine, Halt, Job, Record, engine_for, norm_of
 from .history import Epochs, History
 from .plan import Plan
@@ -241,6 +242,8 @@ class Run:
             halt = Halt(Status.DIVERGED, loss, norm, None)  # at the last step
             return self._finish(self.rules.diverged(halt, self.nit))
         stop = self.saddles.mention(stop, x, norm if plan.final_loss else math.nan)
+        if plan.final_loss:
+            stop = noting_no_bound(plan, stop, x, loss, self._gradient, self.engine.last)
         result = Result(
             x=x,
             fun=loss,

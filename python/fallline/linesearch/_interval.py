@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 
 from .._extras import require
 from ._line import Function, LineSearchResult, Probe, check_count, check_number
 
-__all__ = ["bracket", "bracketing", "brent", "golden_section"]
+__all__ = ["bracket", "bracketing", "brent", "golden_section", "outward"]
 
 GOLDEN = (3 - math.sqrt(5)) / 2
 
@@ -22,7 +21,7 @@ def bracketing(
 
     .. math::
         a < b < c < d: \qquad
-        [a, d] \leftarrow \begin{cases} [b, d] & f(b) > f(c) \\ [a, c] & \text{otherwise}
+        [a, d] \leftarrow \begin{cases} {[b, d]} & f(b) > f(c) \\ {[a, c]} & \text{otherwise}
         \end{cases}
 
     The interior points divide the interval into thirds; each iteration evaluates both and keeps
@@ -249,23 +248,34 @@ def bracket(f: Function, step: float = 1.0, max_iter: int = 100) -> LineSearchRe
     start = probe.value(0.0)
     if not math.isfinite(start):
         return probe.result(False, "f(0) is not finite", at=(0.0, start))
-    row = partial(_row, probe)
     value = probe.value(x)
     if value < start:
-        low = 0.0
-        for _ in range(max_iter):
-            row(low, 2 * x)
-            further = probe.value(2 * x)
-            if further >= value:
-                return probe.result(True, "f falls and rises")
-            low, x, value = x, 2 * x, further
-        return probe.endless(x)
+        return outward(probe, start, x, value, max_iter)
     for _ in range(max_iter):
-        row(0.0, x)
+        _row(probe, 0.0, x)
         x /= 2
         if probe.value(x) < start:
             return probe.result(True, "f falls and rises")
     return probe.result(False, f"f does not fall at any step down to {x:.3g}", at=(0.0, start))
+
+
+def outward(
+    probe: Probe, start: float, x: float, value: float, max_iter: int = 100
+) -> LineSearchResult:
+    """From x, where f is lower than at 0, double while it falls."""
+    low, falls = 0.0, [start - value]
+    for _ in range(max_iter):
+        _row(probe, low, 2 * x)
+        further = probe.value(2 * x)
+        if further >= value:
+            return probe.result(True, "f falls and rises")
+        falls.append(value - further)
+        low, x, value = x, 2 * x, further
+    # What has a bound, as 1/x, falls by less from doubling to doubling; -log x by as much.
+    if falls[-1] < max(falls) / 2:
+        message = f"f falls at every step up to {x:.3g}, but by ever less: it has no minimum there"
+        return probe.result(False, message)
+    return probe.endless(x)
 
 
 def _row(probe: Probe, low: float, high: float) -> None:

@@ -319,7 +319,7 @@ def exact_quadratic(
 
     References
     ----------
-    Nocedal & Wright (2006), Numerical optimization, equation 3.26.
+    Nocedal & Wright (2006), Numerical optimization, section 3.3.
     """
     probe = _probe(f)
     start, slope, stop = _begin(probe, f, f0, slope0)
@@ -333,6 +333,8 @@ def exact_quadratic(
         bend = float(curvature)
     if not 0 < bend < math.inf:
         message = f"the curvature is {bend:g}: the parabola has no minimum"
+        if bend < 0:
+            message += " along the line; it is unbounded below, as the curvature is negative"
         return probe.result(False, message, at=(0.0, start))
     alpha = -slope / bend
     probe.rows.append((0.0, alpha))

@@ -71,6 +71,7 @@ class Evaluator(Protocol):
 class Curve(Objective):
     """Squared errors of a curve of one input; see the subclasses."""
 
+    bounded = True
     model: ClassVar[Model]
 
     def __init__(

@@ -61,6 +61,7 @@ class GeneralizedLinearModel(Objective):
 
     unpenalized = ("intercept",)
     convex = True
+    bounded = True
     head: ClassVar[Head]
 
     def __init__(

@@ -55,6 +55,7 @@ class Objective:
     reduction: Reduction
     l2: float
     convex: bool = False  # in all parameters: without saddles
+    bounded: bool = False  # from below, as is known without a look
     _core: Any = None  # the same loss in C++, where there is one
 
     def __init__(

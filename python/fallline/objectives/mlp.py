@@ -86,7 +86,8 @@ class MLP(Objective):
     shares the products out over its own. A large product of your own by NumPy keeps OpenBLAS's
     threads waiting in a loop for some 25 ms, in which they take cores from the next evaluations:
     one between any two steps made 784-1024-1024-10 on two cores four times as slow.
-    ``OPENBLAS_THREAD_TIMEOUT=4`` in the environment lets them sleep at once.
+    ``OPENBLAS_THREAD_TIMEOUT=4`` in the environment lets them sleep at once; a product within
+    ``threadpoolctl.threadpool_limits(1)`` wakes none.
 
     Examples
     --------
@@ -108,6 +109,8 @@ class MLP(Objective):
     Pearlmutter (1994), Fast exact multiplication by the Hessian, section 3 (Hessian-vector
     product).
     """
+
+    bounded = True
 
     def __init__(
         self,

@@ -117,6 +117,8 @@ class LeastSquares(PlainFunction):
     array([2. , 0.5])
     """
 
+    bounded = True
+
     def __init__(
         self,
         residuals: Callable[[Array], npt.ArrayLike],

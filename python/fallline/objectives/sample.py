@@ -14,27 +14,35 @@ from .. import _differences as differences
 from .._extras import require
 from .._types import Array
 from ..threads import get_num_threads
-from ._data import as_floats, check_finite_rows
+from ._data import as_floats, as_weights, check_finite_rows
 from ._leaves import sum_leaves
 from .base import Objective, Reduction
 from .function import as_start, log
 
 __all__ = ["SampleObjective", "from_sample"]
 
-# Compiled once for each function, number of arrays, and whether a batch's indices are followed.
+# Compiled once for each function, number of arrays, and whether a batch's indices are followed and
+# weights multiply. A weighted sample adds to `own`, which then joins the sums.
 _LOOP = """
-def total(phi, {v} batch, size, rows, first, last, {arrays} sums, losses):
+def total(phi, {v} batch, size, rows, first, last, {arrays} weight, sums, losses):
+    own = zeros(phi.size)
     for leaf in range(first, last):
         out = sums[leaf]
         loss = 0.0
         for k in range(leaf * rows, min((leaf + 1) * rows, size)):
-            {keep} f(phi, {v} {elements} out)
+            {step}
         losses[leaf] = loss
 
 def each(phi, batch, {arrays} scratch, losses):
     for k in range(losses.size):
         losses[k] = f(phi, {elements} scratch)
 """
+
+_PLAIN = "{keep} f(phi, {v} {elements} out)"
+_WEIGHTED = """own[:] = 0.0
+            {keep} weight[{index}] * f(phi, {v} {elements} own)
+            for j in range(own.size):
+                out[j] += weight[{index}] * own[j]"""
 
 # Numbers of a batch (samples, and a gradient for each) that count as one multiplication of a linear
 # model: to wake a second thread costs some 100 µs, in which one goes through 10⁵ of them.
@@ -48,13 +56,15 @@ def from_sample(
     x0: npt.ArrayLike | None = None,
     hvp: Callable[..., None] | None = None,
     dtype: npt.DTypeLike | None = None,
+    sample_weight: npt.ArrayLike | None = None,
     reduction: Reduction = "mean",
     l2: float = 0.0,
     backend: Literal["numba", "numpy"] = "numba",
 ) -> SampleObjective:
     r"""Make an objective of a function that gives one sample's loss and gradient.
 
-    .. math:: L(\varphi) = s \sum_{i \in B} f(\varphi, x_i, y_i, \dots) + \tfrac12 λ \|\varphi\|^2
+    .. math::
+        L(\varphi) = s \sum_{i \in B} w_i f(\varphi, x_i, y_i, \dots) + \tfrac12 λ \|\varphi\|^2
 
     Numba compiles the function into a loop over a batch's samples. Nothing is gathered: sample i is
     ``array[i]`` of each array. Batches are cut into parts that depend on their size alone, which
@@ -66,8 +76,8 @@ def from_sample(
     f : callable
         ``f(phi, x, y, ..., gradient)``: returns the loss of a sample and adds its gradient to
         `gradient`, a float64 vector. What it is given else it must not write to. It is written in
-        the part of Python and NumPy that Numba compiles; no index is checked there, beyond a trial
-        on the first sample.
+        the part of Python and NumPy that Numba compiles. Indices are checked in compiled code too
+        (those of its own arrays; functions that it calls are compiled as they come).
     *arrays : array_like
         One or more arrays of one length: the samples, along the first axis. Read in place where
         C-contiguous.
@@ -81,12 +91,14 @@ def from_sample(
         good to some ten digits; ``derivatives`` and the repr say so.
     dtype : dtype, optional
         float32 or float64, of the parameters; by default, float32 where the arrays' floats are.
+    sample_weight : array of shape (n,), optional
+        Factors of the samples' losses, at least 0.
     reduction : {"mean", "sum"}
         Over a batch's samples.
     l2 : float
         Adds (l2/2)‖φ‖².
     backend : {"numba", "numpy"}
-        "numpy" runs the functions as they are, which is slow and checks each index.
+        "numpy" runs the functions as they are, which is slow.
 
     Returns
     -------
@@ -99,7 +111,8 @@ def from_sample(
         Arguments are not as described, arrays differ in length or hold values that are not finite,
         or Numba cannot compile a function.
     IndexError
-        A function reaches beyond the parameters, at the first sample.
+        A function reaches beyond an array at the first sample. An evaluation raises it where that
+        happens at another.
     ImportError
         Numba is missing (extra ``numba``).
 
@@ -123,6 +136,7 @@ def from_sample(
         as_start(x0, n_params),
         hvp,
         dtype=dtype,
+        sample_weight=sample_weight,
         reduction=reduction,
         l2=l2,
         backend=backend,
@@ -148,6 +162,7 @@ class SampleObjective(Objective):
         hvp: Callable[..., None] | None = None,
         *,
         dtype: npt.DTypeLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
         reduction: Reduction = "mean",
         l2: float = 0.0,
         backend: Literal["numba", "numpy"] = "numba",
@@ -167,6 +182,7 @@ class SampleObjective(Objective):
         )
         self._start = start.astype(self.dtype)
         self._f, self._hvp = f, hvp
+        self._weight = as_weights(sample_weight, self.n_samples, np.dtype(np.float64))
         self.backend = backend
         self._width = self.n_params + sum(a[0].size for a in self.arrays)
         by_differences = "central differences of the gradient"
@@ -228,27 +244,32 @@ class SampleObjective(Objective):
 
     def _losses(self, phi: Array, batch: Array | None) -> Array:
         losses = np.empty(self._size(batch))
-        each = _loops(self._f, len(self.arrays), batch is not None, False, self.backend)[1]
+        each = self._loops(self._f, batch, False)[1]
         self._call(each, phi, batch, *self.arrays, np.zeros(self.n_params), losses)
         return losses
 
     def _run(self, phi: Array, v: Array | None, batch: Array | None) -> tuple[float, Array]:
         """Σ of the losses (0 with v) and of the gradients (products with v), in float64."""
         function = self._f if v is None else self._hvp
-        total = _loops(function, len(self.arrays), batch is not None, v is not None, self.backend)[
-            0
-        ]
+        total = self._loops(function, batch, v is not None)[0]
+        weight = np.empty(0) if self._weight is None else self._weight
         size = self._size(batch)
         given = (phi, batch) if v is None else (phi, v, batch)
 
         def run(first: int, last: int, rows: int, losses: Array, sums: Array) -> None:
-            self._call(total, *given, size, rows, first, last, *self.arrays, sums, losses)
+            self._call(total, *given, size, rows, first, last, *self.arrays, weight, sums, losses)
 
         threads = 1 if self.backend == "numpy" else get_num_threads()
         with np.errstate(all="ignore"):
             return sum_leaves(
                 run, size, self.n_params, self.n_params, size * self._width // LIGHT, threads
             )
+
+    def _loops(
+        self, function: Any, batch: Array | None, curved: bool
+    ) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        weighted = self._weight is not None
+        return _loops(function, len(self.arrays), batch is not None, curved, weighted, self.backend)
 
     def _call(self, loop: Callable[..., Any], *arguments: Any) -> Any:
         if self.backend == "numpy":
@@ -271,18 +292,23 @@ class SampleObjective(Objective):
 
 @lru_cache(maxsize=64)
 def _loops(
-    f: Any, arrays: int, indexed: bool, curved: bool, backend: str
+    f: Any, arrays: int, indexed: bool, curved: bool, weighted: bool, backend: str
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Sum over a range of a batch, and one loss after another."""
     names = [f"a{i}" for i in range(arrays)]
     index = "batch[k]" if indexed else "k"
-    source = _LOOP.format(
-        v="v," if curved else "",
-        arrays="".join(f"{a}, " for a in names),
-        elements="".join(f"{a}[{index}], " for a in names),
-        keep="" if curved else "loss +=",
-    )
-    scope: dict[str, Any] = {"f": f}
+    parts = {
+        "v": "v," if curved else "",
+        "arrays": "".join(f"{a}, " for a in names),
+        "elements": "".join(f"{a}[{index}], " for a in names),
+    }
+    if curved:  # nothing comes back
+        step = _WEIGHTED.replace("{keep} weight[{index}] * ", "") if weighted else _PLAIN
+    else:
+        step = _WEIGHTED if weighted else _PLAIN
+    step = step.format(keep="" if curved else "loss +=", index=index, **parts)
+    source = _LOOP.format(step=step, **parts)
+    scope: dict[str, Any] = {"f": f, "zeros": np.zeros}
     if backend == "numpy":
         scope["f"] = getattr(f, "py_func", f)
         exec(source, scope)
@@ -290,9 +316,13 @@ def _loops(
     numba = require("numba", extra="numba")
     from ..backends.numba import compiler
 
-    njit = compiler()
-    if not isinstance(f, numba.core.dispatcher.Dispatcher):
-        scope["f"] = njit(f)
+    compiler()  # with the library's own operations
+    checked = {"nogil": True, "error_model": "numpy", "boundscheck": True}
+    given: dict[str, Any] = {}
+    if isinstance(f, numba.core.dispatcher.Dispatcher):  # with the options it has, fastmath say
+        given = {k: v for k, v in f.targetoptions.items() if k != "nopython"}
+    scope["f"] = numba.njit(**given | checked)(getattr(f, "py_func", f))
+    njit = numba.njit(**checked)
     exec(source, scope)
     return njit(scope["total"]), njit(scope["each"])
 

@@ -6,6 +6,7 @@ knows of: save it with ``ax.figure.savefig(path)``, or pass ``ax=plt.subplots()[
 
 from __future__ import annotations
 
+from ._curve import loss_curve as loss_curve
 from ._history import history as history
 from ._paths import compare as compare
 from ._paths import trajectory as trajectory

@@ -69,6 +69,12 @@ class Plane:
 
     def point(self, a: float, b: float) -> Array:
         """Parameters at coordinates (a, b)."""
+        moved: Array = self.points(np.array([[a, b]]))[0]
+        return moved
+
+    def points(self, coordinates: Array) -> Array:
+        """Those at each row (a, b), shape (k, n)."""
+        a, b = coordinates.T[:, :, None]
         moved: Array = self.center + a * self.axes[0] + b * self.axes[1]
         return moved
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["brackets", "spectrum"]
 
+STEEP = 1e4  # ratio of values from which a linear axis would show the largest ones alone
+
 
 def brackets(
     result: LineSearchResult,
@@ -72,7 +74,9 @@ def brackets(
         at = np.repeat(levels, inner.shape[1])
         ax.plot(inner.ravel(), at, ".", color=COLORS[1], label="interior points")
     ax.plot([*low, *high], [*levels, *levels], "|", color=COLORS[0], markersize=9)
-    ax.axvline(result.x, color=COLORS[3], linewidth=1, linestyle="--", label=f"{result.x:.6g}")
+    ax.axvline(
+        result.x, color=COLORS[3], linewidth=1, linestyle="--", label=f"found: {result.x:.6g}"
+    )
     ax.set(xlabel="$x$", ylabel="iteration", ylim=(len(rows) - 0.4, -0.6))
     whole_numbers(ax.yaxis)
     clean(ax)
@@ -84,8 +88,11 @@ def _curve(ax: Axes, f: Callable[[float], Any], low: float, high: float) -> None
     x = np.linspace(low, high, 401)
     with np.errstate(all="ignore"):
         values = np.array([float(f(at)) for at in x])
+    values = np.where(np.isfinite(values), values, np.nan)
     beside = ax.twinx()
-    beside.plot(x, np.where(np.isfinite(values), values, np.nan), color="0.6", zorder=0)
+    beside.plot(x, values, color="0.6", zorder=0)
+    if 0 < np.nanmin(values, initial=np.inf) < np.nanmax(values, initial=0) / STEEP:
+        beside.set_yscale("log")
     beside.set_ylabel("$f(x)$", color="0.4")
     beside.tick_params(axis="y", colors="0.4")
     beside.spines["top"].set_visible(False)
@@ -149,16 +156,35 @@ def spectrum(
         ax.set_yscale("symlog", linthresh=float(sizes.min()) if sizes.size else 1.0)
     ax.axhline(0, color="0.5", linewidth=0.8)
     ax.set(xlabel="rank", ylabel="eigenvalue", title=point.verdict if point else "")
-    whole_numbers(ax.xaxis)
     clean(ax)
+    if point is None or point.complete:
+        whole_numbers(ax.xaxis)
+    else:
+        _break_ranks(ax, at, len(point.eigenvectors))
     ax.legend(frameon=False)
     return ax
 
 
+def _break_ranks(ax: Axes, at: Array, n: int) -> None:
+    """Ticks with the ranks among all n, and how many are left out between both ends."""
+    half = len(at) // 2
+    ranks = [*range(half), *range(n - len(at) + half, n)]
+    ax.set_xticks(at.tolist(), [f"{rank:,}" for rank in ranks])
+    ax.axvline(half, color="0.5", linewidth=0.8, linestyle=":")
+    ax.annotate(
+        f"{n - len(at):,} not computed",
+        (half, 0.5),
+        xycoords=("data", "axes fraction"),
+        rotation=90,
+        ha="right",
+        va="center",
+        color="0.4",
+    )
+
+
 def _places(values: Array, point: CriticalPoint | None) -> Array:
-    """Ranks; those of the largest count from the end where not all eigenvalues are known."""
+    """Ranks; where not all eigenvalues are known, with a gap between both ends."""
     at = np.arange(len(values))
     if point is not None and not point.complete:
-        half = len(values) // 2
-        at[half:] += len(point.eigenvectors) - len(values)
+        at[len(values) // 2 :] += 1
     return at

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .._extras import require
 from .._types import Array
+from ..grid import losses_at, points_at_once
 from ..linesearch._line import check_count
 from ..objectives.base import Batch, Objective
 from ._plane import PLANES, Plane, choose_plane
@@ -16,6 +17,7 @@ from ._style import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
 
 __all__ = ["Extent", "draw", "loss_surface"]
 
@@ -37,7 +39,8 @@ def loss_surface(
     log: bool | None = None,
     batch: Batch = None,
     seed: int = 0,
-    cmap: str = "Blues",
+    cmap: str | Colormap = "Blues",
+    colorbar: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     r"""Draw the loss as a heat map with contours.
@@ -71,8 +74,10 @@ def loss_surface(
         Samples; all by default.
     seed : int
         Of random directions.
-    cmap : str
+    cmap : str or Colormap
         A colour map of matplotlib's. Losses that are not finite are left grey.
+    colorbar : bool
+        Whether a bar beside says which loss a colour stands for.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -105,7 +110,7 @@ def loss_surface(
     ends = _checked(extent)
     _, indices = objective._check(plane.center, batch)
     losses = evaluate(objective, plane, ends, check_count("resolution", resolution), indices)
-    ax = draw(new_axes(ax), plane, losses, ends, levels, log, cmap)
+    ax = draw(new_axes(ax), plane, losses, ends, levels, log, cmap, colorbar)
     minima = getattr(objective, "minima", None)
     if minima is not None and objective.n_params == 2 and directions is None:
         ax.plot(*minima.T, "+", color="0.3", scalex=False, scaley=False)
@@ -136,13 +141,13 @@ def evaluate(
     if resolution < 2:
         raise ValueError(f"resolution must be at least 2, not {resolution}")
     a, b = (np.linspace(*ends, resolution) for ends in extent)
-    with np.errstate(all="ignore"):
-        losses = [
-            objective._evaluate(plane.point(x, y).astype(objective.dtype), batch, None)
-            for y in b
-            for x in a
-        ]
-    return np.array(losses).reshape(resolution, resolution)
+    where = np.stack([np.tile(a, resolution), np.repeat(b, resolution)], axis=1)
+    losses = np.empty(len(where))
+    step = points_at_once(objective, batch)
+    for begin in range(0, len(where), step):
+        points = plane.points(where[begin : begin + step]).astype(objective.dtype)
+        losses[begin : begin + step] = losses_at(objective, points, batch)
+    return losses.reshape(resolution, resolution)
 
 
 def draw(
@@ -152,7 +157,8 @@ def draw(
     extent: Extent,
     levels: int,
     log: bool | None,
-    cmap: str,
+    cmap: str | Colormap,
+    colorbar: bool = True,
 ) -> Axes:
     """Heat map and contours of losses on a grid."""
     colors = require("matplotlib.colors", extra="plot")
@@ -176,14 +182,20 @@ def draw(
     if levels and high > low:
         x, y = (np.linspace(*ends, len(losses)) for ends in extent)
         ax.contour(x, y, shown, heights, colors="k", linewidths=0.6, alpha=0.35, linestyles="solid")
+    if colorbar:
+        _bar(ax, image, heights)
+    ax.set(xlabel=plane.names[0], ylabel=plane.names[1], xlim=extent[0], ylim=extent[1])
+    PLANES[ax] = plane
+    return ax
+
+
+def _bar(ax: Axes, image: Any, heights: Array) -> None:
+    """Which loss a colour stands for, at some of the contours."""
     bar = ax.figure.colorbar(image, ax=ax, label="loss")
     if heights.size:
         ticks = heights[:: max(1, len(heights) // 5)].tolist()
         bar.set_ticks(ticks, labels=[f"{t:.3g}" for t in ticks])
         bar.minorticks_off()
-    ax.set(xlabel=plane.names[0], ylabel=plane.names[1], xlim=extent[0], ylim=extent[1])
-    PLANES[ax] = plane
-    return ax
 
 
 def _norm(

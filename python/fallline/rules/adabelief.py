@@ -46,6 +46,9 @@ class AdaBelief(Optimizer):
 
     As published, without the rectification that later releases of the authors' package add.
 
+    When to use: as :class:`Adam`, with longer steps where the gradient is steady and shorter ones
+    where it turns.
+
     Parameters
     ----------
     params

@@ -30,6 +30,8 @@ class Adadelta(Optimizer):
 
     The numerator has the u of earlier steps.
 
+    When to use: where no learning rate is to be tuned: the default of 1 is the paper's.
+
     Parameters
     ----------
     params

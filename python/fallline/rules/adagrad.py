@@ -29,6 +29,9 @@ class Adagrad(Optimizer):
         \frac{g}{\sqrt{s / n} + \varepsilon}, \qquad
         n = 1 \text{ (sum)} \quad \text{or} \quad n = t \text{ (mean)}
 
+    When to use: sparse features, such as words or categories: a coordinate that is rarely seen
+    keeps large steps. With the sum, steps shrink without end.
+
     Parameters
     ----------
     params

@@ -45,6 +45,9 @@ class Adam(Optimizer):
         \phi &\leftarrow \phi - \alpha
         \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \varepsilon}
 
+    When to use: the first try where gradients are noisy or differ in scale from coordinate to
+    coordinate, and no weight decay is wanted.
+
     Parameters
     ----------
     params
@@ -150,6 +153,9 @@ class AdamW(Adam):
 
     Parameters, errors and options are those of :class:`Adam`; ``weight_decay`` is λ, 0.01 by
     default.
+
+    When to use: the first try for most networks, transformers above all; weight decay acts on all
+    coordinates alike, whatever their gradients.
 
     Examples
     --------

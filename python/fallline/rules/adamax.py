@@ -26,6 +26,9 @@ class Adamax(Optimizer):
         u \leftarrow \max(\beta_2 u, |g| + \varepsilon) \\
         \phi &\leftarrow \phi - \frac{\alpha}{1 - \beta_1^t} \frac{m}{u}
 
+    When to use: gradients with rare large values, as of embeddings, where a bound on each
+    coordinate's step helps.
+
     Parameters
     ----------
     params

@@ -51,6 +51,8 @@ class Adan(Optimizer):
     The β are those of the authors' code, 1 less those of the paper; the bias corrections are the
     authors' code's, too.
 
+    When to use: large batches and few steps, if memory allows: it keeps four state arrays.
+
     Parameters
     ----------
     params

@@ -51,6 +51,9 @@ class AdEMAMix(Optimizer):
         \beta_3(t) = \min\left(\exp\frac{\ln\beta_1 \ln\beta_3}
         {(1 - t/T_\beta) \ln\beta_3 + (t/T_\beta) \ln\beta_1},\; \beta_3\right)
 
+    When to use: long runs, of tens of thousands of steps and more, in which old gradients still
+    tell something.
+
     Parameters
     ----------
     params

@@ -33,6 +33,9 @@ class ASGD(Optimizer):
     with η = α and μ = 1 in the first step. The average a is the state array ``ax``; the scalars
     ``eta`` and ``mu`` of the state are those of the coming step, in float64.
 
+    When to use: convex losses and long runs at a small rate, where the average of the iterates is
+    the answer wanted. Set ``t0`` to where the averaging begins.
+
     Parameters
     ----------
     params

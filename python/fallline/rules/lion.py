@@ -23,6 +23,8 @@ class Lion(Optimizer):
         + \lambda\phi) \\
         m &\leftarrow \beta_2 m + (1 - \beta_2) g
 
+    When to use: large networks and large batches, where one state array instead of two matters.
+
     Parameters
     ----------
     params

@@ -43,6 +43,9 @@ class Momentum(Optimizer):
         m &\leftarrow \beta m + (1 - \beta) g, \qquad
         \phi \leftarrow \phi - \alpha m
 
+    When to use: as :class:`SGD` with momentum, where the step should keep its size when β changes:
+    the weights of the mean add up to 1.
+
     Parameters
     ----------
     params
@@ -113,6 +116,9 @@ class HeavyBall(Optimizer):
     At a constant learning rate this is :class:`SGD` with momentum. Where the rate changes, the
     velocity gathered so far stays what it is.
 
+    When to use: where the learning rate changes in steps and the velocity is to be carried over
+    them as it is; otherwise :class:`SGD`.
+
     Parameters
     ----------
     params
@@ -180,8 +186,11 @@ class NesterovMomentum(Momentum):
         m &\leftarrow \beta m + (1 - \beta) g, \qquad
         \phi \leftarrow \phi - \alpha m
 
-    Gradients for :meth:`step` are to be computed inside :meth:`lookahead`. Parameters, errors and
-    options are those of :class:`Momentum`.
+    Gradients for :meth:`Optimizer.step` are to be computed inside :meth:`lookahead`. Parameters,
+    errors and options are those of :class:`Momentum`.
+
+    When to use: smooth losses, mostly over all samples, whose gradient can be taken where it is
+    asked for; where it cannot, ``SGD(nesterov=True)``.
 
     Examples
     --------
@@ -224,7 +233,7 @@ class NesterovMomentum(Momentum):
         ------
         RuntimeError
             Inside another such block, or while another thread uses this optimizer. Inside the
-            block, :meth:`step`, pickling and copying raise it too.
+            block, :meth:`Optimizer.step`, pickling and copying raise it too.
         ValueError
             A parameter has been made read-only, or the learning rate is not finite; nothing has
             been moved.

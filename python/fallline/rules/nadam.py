@@ -43,6 +43,8 @@ class NAdam(Optimizer):
 
     The product of the μ so far is the scalar ``mu_product`` of the state, kept in float64.
 
+    When to use: as :class:`Adam`, where momentum helps and warms up by itself.
+
     Parameters
     ----------
     params

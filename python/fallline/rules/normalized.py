@@ -25,6 +25,9 @@ class NormalizedGradient(Optimizer):
     The root is formed as ``|g|``, which is the same and can neither over- nor underflow. Gradients
     much smaller than ε move their coordinate less; with ε = 0, a gradient of 0 gives NaN.
 
+    When to use: losses whose gradients differ by orders of magnitude from place to place. Steps do
+    not shrink towards a minimum, so the learning rate has to.
+
     Parameters
     ----------
     params

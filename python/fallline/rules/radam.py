@@ -46,6 +46,8 @@ class RAdam(Optimizer):
 
     The paper rectifies from :math:`\rho_t > 4`; 5 is the authors' code's, and torch's.
 
+    When to use: as :class:`Adam`, in place of a warm-up of the learning rate.
+
     Parameters
     ----------
     params

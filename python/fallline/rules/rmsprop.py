@@ -72,6 +72,8 @@ class RMSprop(Optimizer):
     Rounding can make :math:`v - m^2` negative where a gradient hardly changes; its magnitude is
     taken, where torch's root is NaN.
 
+    When to use: gradients whose scale drifts, as in recurrent networks and reinforcement learning.
+
     Parameters
     ----------
     params

@@ -32,8 +32,10 @@ class Rprop(Optimizer):
         g &\leftarrow 0 \text{ where } \eta = \eta^-, \qquad
         \phi \leftarrow \phi - \operatorname{sign}(g) \Delta
 
-    It is made for gradients over all samples: the noise of minibatches turns signs. It has no
-    weight decay, as in torch.
+    It has no weight decay, as in torch.
+
+    When to use: gradients over all samples, of unknown or very different scales. Not minibatches:
+    their noise turns signs.
 
     Parameters
     ----------

@@ -143,6 +143,9 @@ class ScheduleFreeAdamW(_ScheduleFree):
     mode in which it was taken, and belongs to the parameters as they were then. The state z starts
     as the parameter is at its first step.
 
+    When to use: where it is not known beforehand how long the training will be; any step can be its
+    last.
+
     Parameters
     ----------
     params
@@ -246,6 +249,8 @@ class ScheduleFreeSGD(_ScheduleFree):
     :class:`ScheduleFreeAdamW`; ``momentum`` is β, in (0, 1), and ``weight_decay`` the λ of an L2
     penalty. As the average takes the schedule's place, good learning rates are 10 to 50 times
     those of :class:`SGD` with momentum.
+
+    When to use: as :class:`ScheduleFreeAdamW`, where :class:`SGD` would be used.
 
     Examples
     --------

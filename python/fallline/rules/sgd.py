@@ -38,6 +38,9 @@ class SGD(Optimizer):
 
     Without momentum :math:`\phi \leftarrow \phi - \alpha g`: gradient descent.
 
+    When to use: the baseline of every comparison. With momentum 0.9 and a schedule, the usual
+    choice for convolutional networks; without momentum it keeps no state.
+
     Parameters
     ----------
     params

@@ -29,6 +29,9 @@ class Signum(Optimizer):
 
     With ``beta=0`` this is signSGD, which keeps no state.
 
+    When to use: where signs are all that is sent between workers, or gradients have heavy tails;
+    one state array, or none.
+
     Parameters
     ----------
     params

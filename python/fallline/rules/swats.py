@@ -65,6 +65,9 @@ class SWATS(Optimizer):
     and ``sums`` (:math:`p^\top p` and :math:`-p^\top g` of the last step, which the next step
     takes up).
 
+    When to use: to begin as fast as :class:`Adam` and end as :class:`SGD`, without a decision on
+    when to switch.
+
     Parameters
     ----------
     params

@@ -38,6 +38,8 @@ class Yogi(Optimizer):
     Both m and v start at `initial_accumulator` and are bias-corrected, as in the implementations
     that the authors and optax published; the paper leaves the correction out.
 
+    When to use: where :class:`Adam` forgets rare large gradients too soon and its steps grow.
+
     Parameters
     ----------
     params

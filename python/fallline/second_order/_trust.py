@@ -29,7 +29,7 @@ class Spectral:
 
     .. math:: (H + λI) p = -g, \quad λ ≥ \max(0, -λ_{\min}), \quad λ(Δ - \|p\|) = 0
 
-    (Moré & Sorensen 1983, equations 2.4 and 2.5.) In the eigenbasis only λ is unknown.
+    (Moré & Sorensen 1983.) In the eigenbasis only λ is unknown.
     """
 
     def __init__(self, hessian: Array, gradient: Array) -> None:
@@ -109,7 +109,7 @@ class Steihaug:
         z, d = np.zeros_like(r), -r
         rr = float(r @ r)
         size = math.sqrt(rr)
-        enough = min(0.5, math.sqrt(size)) * size  # superlinear convergence; N&W equation 7.3
+        enough = min(0.5, math.sqrt(size)) * size  # for superlinear convergence
         model = 0.0
         for _ in range(self._most):
             Hd = self._product(d)

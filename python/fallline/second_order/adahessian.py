@@ -75,8 +75,9 @@ class AdaHessian(StochasticMethod):
 
     References
     ----------
-    Yao et al. (2021), AdaHessian: an adaptive second order optimizer for machine learning,
-    equations 7 to 12 and algorithm 1.
+    Yao et al. (2021), AdaHessian: an adaptive second order optimizer for machine learning;
+    the defaults are those of their code, which averages absolute values, and over the kernels of
+    convolutions only.
     """
 
     _state = ("diagonal", "_m", "_v", "_formed")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .._types import Array, LearningRate
 from ..linesearch._line import check_count, check_number, dot
 from ..numerics import sigmoid, softmax
+from ..objectives._blas import unthreaded
 from ..objectives._layers import Layers, layers_of
 from ..objectives.base import Objective
 from ._method import Step
@@ -20,7 +21,7 @@ __all__ = ["KFAC"]
 
 Fisher: TypeAlias = Literal["true", "empirical"]
 
-EARLY = 3  # steps at first that renew the inverses each, as in the paper's section 8
+EARLY = 3  # steps at first that renew the inverses each, as the paper has it
 
 
 class Solver(NamedTuple):
@@ -106,8 +107,8 @@ class KFAC(StochasticMethod):
     References
     ----------
     Martens & Grosse (2015), Optimizing neural networks with Kronecker-factored approximate
-    curvature, sections 3, 5, 6.3 (π, equation 31) and 8. Ba, Grosse & Martens (2017), Distributed
-    second-order optimization using Kronecker-factored approximations, section 5 (KL clipping).
+    curvature. Ba, Grosse & Martens (2017), Distributed second-order optimization using
+    Kronecker-factored approximations (KL clipping).
     """
 
     _state = ("factors", "_velocity", "_renewals", "_solvers")
@@ -158,6 +159,10 @@ class KFAC(StochasticMethod):
     def _move(self, batch: Array | None) -> Step:
         layers = layers_of(self.objective)
         assert layers is not None
+        with unthreaded():
+            return self._step(layers, batch)
+
+    def _step(self, layers: Layers, batch: Array | None) -> Step:
         assert self.gradient is not None
         if self.nit % self.factors_every == 0:
             self._renew(self._measure(layers, batch))

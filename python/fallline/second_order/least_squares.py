@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -11,8 +12,10 @@ import numpy.typing as npt
 from .. import linesearch
 from .._memory import available_memory
 from .._types import Array
-from ..linesearch import Line
+from ..clipping import global_norm
+from ..linesearch import Line, LineSearchResult
 from ..linesearch._line import check_count, check_number, dot
+from ..objectives._blas import unthreaded
 from ..objectives.base import Objective
 from ..objectives.residuals import Linearized, is_squared, linearized
 from ._method import Method, Step
@@ -21,9 +24,12 @@ from ._trust import ACCEPT, Spectral, Steihaug, next_radius
 __all__ = ["GaussNewton", "LevenbergMarquardt"]
 
 Solver: TypeAlias = Literal["auto", "svd", "cg"]
+Solve: TypeAlias = Callable[[float], Array]
 
 DENSE = 500  # parameters up to which "auto" forms the Jacobian
 SHRINKS = 100
+SHORT = 1 / 16  # a share of d so short that another direction is looked for
+DAMPINGS = 30  # that are tried then, each ten times the one before
 FACTOR = 100.0  # of the first radius, as in MINPACK
 
 
@@ -77,6 +83,11 @@ class _LeastSquares(Method):
             )
         return J
 
+    def _settled(self, linear: Linearized) -> bool:
+        """Whether what steps along the gradient could gain drowns in the loss's rounding."""
+        assert self.gradient is not None
+        return self._unseen(self.grad_norm**2 / _largest(linear, self.gradient))
+
     def _conjugate(self, linear: Linearized, damping: float) -> Steihaug:
         def product(v: Array) -> Array:
             self.nhev += 1
@@ -87,7 +98,8 @@ class _LeastSquares(Method):
 
     def _move(self, batch: Array | None) -> Step:
         try:
-            return self._attempt(self._linear())
+            with unthreaded():
+                return self._attempt(self._linear())
         except FloatingPointError as error:
             return self._failed(str(error))
 
@@ -107,6 +119,10 @@ class GaussNewton(_LeastSquares):
     suffices, and good where residuals are small or nearly linear. It is never indefinite, so that
     d leads down. Of several shortest d (rank-deficient J, λ = 0) it is the one of least length.
 
+    Where J is nearly rank-deficient, d is long and hardly leads down, and searches along it stall.
+    If it takes α < 1/16, λ grows tenfold from 10⁻⁶ of about the largest eigenvalue of JᵀJ, until
+    the whole d lowers the loss enough; the next step begins with the λ that was asked for.
+
     Parameters
     ----------
     objective : Objective, optional
@@ -118,7 +134,7 @@ class GaussNewton(_LeastSquares):
     damping : float
         λ ≥ 0.
     line_search : {"backtracking", "strong_wolfe", None}
-        How α is found, from 1 on; None takes 1 without a look.
+        How α is found, from 1 on, and λ where that fails; None takes α = 1 without a look.
     solver : {"auto", "svd", "cg"}
         "svd" forms J, "cg" uses products with it and its transpose; "auto" forms it up to 500
         parameters.
@@ -145,7 +161,7 @@ class GaussNewton(_LeastSquares):
 
     References
     ----------
-    Nocedal & Wright (2006), Numerical optimization, section 10.3, equation 10.23.
+    Nocedal & Wright (2006), Numerical optimization, section 10.3.
     """
 
     def __init__(
@@ -168,7 +184,8 @@ class GaussNewton(_LeastSquares):
         super().__init__(objective, x0, seed)
 
     def _attempt(self, linear: Linearized) -> Step:
-        d = self._direction(linear).astype(self.x.dtype)
+        solve = self._solver(linear)
+        d = solve(self.damping).astype(self.x.dtype)
         assert self.gradient is not None
         slope = dot(self.gradient, d)
         if not math.isfinite(slope) or not np.isfinite(d).all():
@@ -179,30 +196,57 @@ class GaussNewton(_LeastSquares):
             return self._failed("the Gauss-Newton direction does not lead down")
         if self._unseen(-slope):
             return self._by_gradient(self.x + d)
-        return self._search(self.line_search, d, slope)
+        found = self._search(self.line_search, Line(self.objective, self.x, d), slope)
+        if found.unbounded:
+            return self._failed(found.message, unbounded=True)
+        if found.fun < self.fun and found.alpha >= SHORT:
+            return self._go(self.x + found.alpha * d, found.alpha, found.message)
+        return self._damped(linear, solve)
 
-    def _search(self, name: str, d: Array, slope: float) -> Step:
-        line = Line(self.objective, self.x, d)
+    def _search(self, name: str, line: Line, slope: float) -> LineSearchResult:
         if name == "backtracking":
-            found = linesearch.backtracking(line, slope, f0=self.fun)
+            most = 1 + round(-math.log2(SHORT))
+            found = linesearch.backtracking(line, slope, f0=self.fun, max_iter=most)
         else:
             found = linesearch.strong_wolfe(line, f0=self.fun, slope0=slope)
         self.nfev += found.nfev
         self.ngev += found.ngev
-        if found.unbounded or not found.fun < self.fun:
-            why = "no step along the direction lowers the loss" if found.success else found.message
-            return self._failed(why, unbounded=found.unbounded)
-        return self._go(line.point(found.alpha), found.alpha, found.message)
+        return found
 
-    def _direction(self, linear: Linearized) -> Array:
+    def _damped(self, linear: Linearized, solve: Solve) -> Step:
+        """Whole steps by ever more damping: between d and -g."""
+        g = self.gradient
+        assert g is not None
+        damping = max(self.damping, 1e-6 * _largest(linear, g))
+        for _ in range(DAMPINGS):
+            d = solve(damping).astype(self.x.dtype)
+            if self._unseen(-(slope := dot(g, d))):
+                return self._by_gradient(self.x + d, inside=self._settled(linear))
+            line = Line(self.objective, self.x, d)
+            found = linesearch.backtracking(line, slope, f0=self.fun, max_iter=1)
+            self.nfev += found.nfev
+            if found.success:
+                message = f"a Gauss-Newton step, damped by {damping:.3g}"
+                return self._go(line.point(1.0), 1.0, message)
+            damping *= 10
+        return self._failed("no step lowers the loss, however much it is damped")
+
+    def _solver(self, linear: Linearized) -> Solve:
+        """What gives d for a λ."""
         if not self._dense:
-            return self._conjugate(linear, self.damping).solve(math.inf).step
+            return lambda damping: self._conjugate(linear, damping).solve(math.inf).step
         U, s, Vt = np.linalg.svd(self._jacobian(linear), full_matrices=False)
         # Smaller ones are what rounding has left of 0: as np.linalg.lstsq takes them.
         kept = s > np.finfo(np.float64).eps * max(U.shape[0], Vt.shape[1]) * s.max(initial=0)
-        weights = np.zeros_like(s)
-        weights[kept] = s[kept] / (s[kept] ** 2 + self.damping)
-        return np.asarray(-Vt.T @ (weights * (U.T @ linear.residuals)))
+        s, down = s[kept], -(U[:, kept].T @ linear.residuals)
+        return lambda damping: np.asarray(Vt[kept].T @ (s / (s**2 + damping) * down))
+
+
+def _largest(linear: Linearized, g: Array) -> float:
+    """About the largest eigenvalue of JᵀJ, by a step of the power method from the gradient."""
+    v = linear.pull(linear.push(g / g.dtype.type(global_norm(g))))
+    along = linear.push((v / (np.linalg.norm(v) or 1.0)).astype(g.dtype))
+    return max(float(along @ along), float(np.finfo(np.float64).tiny))
 
 
 class LevenbergMarquardt(_LeastSquares):
@@ -254,8 +298,8 @@ class LevenbergMarquardt(_LeastSquares):
 
     References
     ----------
-    Moré (1978), The Levenberg-Marquardt algorithm: implementation and theory, equations 3.3, 4.1
-    and 6.3. Nocedal & Wright (2006), Numerical optimization, section 10.3. Steihaug (1983).
+    Moré (1978), The Levenberg-Marquardt algorithm: implementation and theory.
+    Nocedal & Wright (2006), Numerical optimization, section 10.3. Steihaug (1983).
     """
 
     _state = ("_radius", "_scale")
@@ -294,7 +338,7 @@ class LevenbergMarquardt(_LeastSquares):
             if np.array_equal(x, self.x):
                 break
             if self._unseen(found.predicted):
-                return self._by_gradient(x, inside=not found.on_boundary)
+                return self._by_gradient(x, inside=self._settled(linear))
             fun, gradient = self._at(x)
             finite = math.isfinite(fun) and bool(np.isfinite(gradient).all())
             ratio = (self.fun - fun) / found.predicted if finite else -math.inf

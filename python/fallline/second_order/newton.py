@@ -99,10 +99,10 @@ class Newton(Method):
 
     References
     ----------
-    Nocedal & Wright (2006), Numerical optimization, equation 3.38, algorithms 4.1 and 7.2. Moré &
+    Nocedal & Wright (2006), Numerical optimization, sections 3.3, 4.1 and 7.1. Moré &
     Sorensen (1983), Computing a trust region step. Steihaug (1983), The conjugate gradient method
     and trust regions in large scale optimization. Dauphin et al. (2014), Identifying and attacking
-    the saddle point problem in high-dimensional non-convex optimization, algorithm 1 (absolute
+    the saddle point problem in high-dimensional non-convex optimization (absolute
     curvature; there in a Krylov subspace).
     """
 

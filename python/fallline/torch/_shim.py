@@ -23,7 +23,7 @@ def shim() -> tuple[Any, int, int] | None:
     try:
         library = ctypes.CDLL(str(path))
         functions = (library.aoti_torch_get_data_ptr, library.aoti_torch_delete_tensor_object)
-        make = torch._C._aoti.unsafe_alloc_void_ptr_from_tensor  # type: ignore[attr-defined]
+        make = torch._C._aoti.unsafe_alloc_void_ptr_from_tensor
     except (OSError, AttributeError):
         return None
     read, free = (ctypes.cast(function, ctypes.c_void_p).value or 0 for function in functions)
