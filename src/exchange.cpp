@@ -71,7 +71,8 @@ double write(const void* number, DType type, double value) {
 }  // namespace
 
 ExchangedTensors::ExchangedTensors(const py::tuple& types, const py::list& lists,
-                                   const py::list& entries, py::object local, py::object conform)
+                                   const py::list& entries, py::object local, py::object conform,
+                                   const py::object& shim)
     : local_(std::move(local)), conform_(std::move(conform)) {
   for (const py::handle type : types) types_.push_back(reinterpret_cast<PyTypeObject*>(type.ptr()));
   const py::object capsule = py::object(types[0]).attr(dlpack::attribute);
@@ -83,6 +84,13 @@ ExchangedTensors::ExchangedTensors(const py::tuple& types, const py::list& lists
   tensor_from_object_ = api->tensor_from_object;
   grad_ = py::object(types[0]).attr("grad");
   is_neg_ = py::object(types[0]).attr("is_neg");
+  if (!shim.is_none()) {
+    const auto [make, read, free] =
+        shim.cast<std::tuple<py::object, std::uintptr_t, std::uintptr_t>>();
+    make_handle_ = make;
+    read_handle_ = reinterpret_cast<int (*)(void*, void**)>(read);
+    free_handle_ = reinterpret_cast<int (*)(void*)>(free);
+  }
 
   for (const py::handle list : lists) {
     lists_.emplace_back();
@@ -160,8 +168,21 @@ bool ExchangedTensors::look(PyObject* object, dlpack::Tensor& found) const {
 bool ExchangedTensors::place(const py::handle& object, Place& found, DType& type) const {
   dlpack::Tensor tensor;
   if (!look(object.ptr(), tensor) || !find_dtype(tensor, type)) return false;
-  found = {py::reinterpret_borrow<py::object>(object), address(tensor)};
+  found = {py::reinterpret_borrow<py::object>(object), address(tensor), nullptr};
+  if (read_handle_ != nullptr) {
+    const py::capsule made = make_handle_(object);
+    found.handle = {made.get_pointer(), free_handle_};
+  }
   return true;
+}
+
+bool ExchangedTensors::unmoved(const Place& place) const {
+  if (place.handle) {
+    void* now = nullptr;
+    return read_handle_(place.handle.get(), &now) == 0 && now == place.data;
+  }
+  dlpack::Tensor now;
+  return look(place.object.ptr(), now) && address(now) == place.data;
 }
 
 bool ExchangedTensors::same_lists(const py::list& lists) const {
@@ -225,11 +246,11 @@ bool ExchangedTensors::unmoved(const Entry& entry) const {
   // State tensors that are the same objects as before can have other memory (`tensor.data = …`),
   // and the old may have been freed.
   for (std::size_t p = entry.first_place; p < entry.last_place; ++p)
-    if (!look(places_[p].object.ptr(), now) || address(now) != places_[p].data) return false;
+    if (!unmoved(places_[p])) return false;
   for (std::size_t n = entry.first_number; n < entry.last_number; ++n) {
     const Number& number = numbers_[n];
-    if (!look(number.place.object.ptr(), now) || address(now) != number.place.data) return false;
-    if (read(number.place.data, number.type) != number.value) return false;
+    if (!unmoved(number.place) || read(number.place.data, number.type) != number.value)
+      return false;
   }
   return true;
 }
@@ -360,9 +381,10 @@ py::ssize_t ExchangedTensors::update(const py::tuple& work, bool watch, int thre
 
 void bind_exchange(py::module_& m) {
   py::class_<ExchangedTensors>(m, "ExchangedTensors")
-      .def(py::init<const py::tuple&, const py::list&, const py::list&, py::object, py::object>(),
+      .def(py::init<const py::tuple&, const py::list&, const py::list&, py::object, py::object,
+                    const py::object&>(),
            py::arg("types"), py::arg("lists"), py::arg("entries"), py::arg("local"),
-           py::arg("conform"))
+           py::arg("conform"), py::arg("shim"))
       .def("remember_state", &ExchangedTensors::remember_state, py::arg("state"))
       .def("accept", &ExchangedTensors::accept, py::arg("lists"), py::arg("state"))
       .def("sum_squares", &ExchangedTensors::sum_squares, py::arg("scale"), py::arg("threads"))

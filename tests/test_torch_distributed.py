@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 if not torch.distributed.is_available():
     pytest.skip("torch without distributed", allow_module_level=True)
 
-RANKS = 2
+SAVED, ALL = 3, 5  # steps before the checkpoint, and in all
 
 
 def model() -> Any:
@@ -45,42 +45,65 @@ def check(params: Any, last: int) -> None:
         torch.testing.assert_close(a, b.detach(), rtol=1e-5, atol=1e-6)
 
 
-def fsdp(rank: int, folder: str) -> None:
-    from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard
+def sharded(ranks: int, **how: Any) -> Any:
+    from torch.distributed.fsdp import fully_shard
+
+    return fully_shard(model(), mesh=torch.distributed.init_device_mesh("cpu", (ranks,)), **how)
+
+
+def whole(net: Any) -> list[Any]:
+    return [p.full_tensor().detach() for p in net.parameters()]
+
+
+def fsdp(ranks: int, folder: str) -> None:
+    from torch.distributed.fsdp import CPUOffloadPolicy
 
     import fallline.torch as flt
 
-    mesh = torch.distributed.init_device_mesh("cpu", (RANKS,))
-    net = fully_shard(model(), mesh=mesh, offload_policy=CPUOffloadPolicy(pin_memory=False))
+    net = sharded(ranks, offload_policy=CPUOffloadPolicy(pin_memory=False))
     opt = flt.AdamW(net.parameters(), lr=0.01)
     train(net, opt, 0, 4)
-    check([p.full_tensor().detach() for p in net.parameters()], 4)
+    check(whole(net), 4)
     assert type(next(iter(opt.state.values()))["exp_avg"]).__name__ == "DTensor"
 
 
-def checkpoint(rank: int, folder: str) -> None:
+def save(ranks: int, folder: str) -> None:
     import torch.distributed.checkpoint as dcp
-    from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
-    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.checkpoint.state_dict import get_state_dict
 
     import fallline.torch as flt
 
-    mesh = torch.distributed.init_device_mesh("cpu", (RANKS,))
-    net = fully_shard(model(), mesh=mesh)
+    net = sharded(ranks)
     opt = flt.AdamW(net.parameters(), lr=0.01)
-    train(net, opt, 0, 3)
+    train(net, opt, 0, SAVED)
     weights, state = get_state_dict(net, opt)
     dcp.save({"model": weights, "optim": state}, checkpoint_id=folder)
-    other = model()  # whole: another sharding than the saved one
-    then = flt.AdamW(other.parameters(), lr=0.5)
-    weights, state = get_state_dict(other, then)
-    dcp.load({"model": weights, "optim": state}, checkpoint_id=folder)
-    set_state_dict(other, then, model_state_dict=weights, optim_state_dict=state)
-    train(other, then, 3, 5)
-    check([p.detach() for p in other.parameters()], 5)
 
 
-def ddp(rank: int, folder: str) -> None:
+def resume(ranks: int, folder: str) -> None:
+    """In other shards than the saved ones, and whole."""
+    import torch.distributed.checkpoint as dcp
+    from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+
+    import fallline.torch as flt
+
+    for net, parts in ((sharded(ranks), True), (model(), False)):
+        opt = flt.AdamW(net.parameters(), lr=0.5)
+        weights, state = get_state_dict(net, opt)
+        dcp.load({"model": weights, "optim": state}, checkpoint_id=folder)
+        set_state_dict(net, opt, model_state_dict=weights, optim_state_dict=state)
+        train(net, opt, SAVED, ALL)
+        check(whole(net) if parts else [p.detach() for p in net.parameters()], ALL)
+
+
+def threads(ranks: int, folder: str) -> None:
+    import fallline as fl
+    from fallline.threads import available_cpus
+
+    assert fl.get_num_threads() == max(1, available_cpus() // ranks)
+
+
+def ddp(ranks: int, folder: str) -> None:
     from torch.distributed.optim import ZeroRedundancyOptimizer
 
     import fallline.torch as flt
@@ -95,19 +118,22 @@ def ddp(rank: int, folder: str) -> None:
         check([p.detach() for p in net.parameters()], 4)
 
 
-def _rank(rank: int, port: int, folder: str) -> None:
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), LOCAL_WORLD_SIZE=str(RANKS))
+def _rank(rank: int, port: int, folder: str, ranks: int, tasks: tuple[Any, ...]) -> None:
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), LOCAL_WORLD_SIZE=str(ranks))
+    for name in ("FALLLINE_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.pop(name, None)
     torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", rank=rank, world_size=RANKS)
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=ranks)
     try:
-        for what in (ddp, fsdp, checkpoint):  # in one start of the ranks, which takes the time
-            what(rank, folder)
+        for task in tasks:  # in one start of the ranks, which takes the time
+            task(ranks, folder)
     finally:
         torch.distributed.destroy_process_group()
 
 
 def test_ranks_equal_one_process(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(_rank, (port, str(tmp_path)), nprocs=RANKS)
+    for ranks, tasks in ((2, (threads, ddp, fsdp, save)), (3, (threads, ddp, fsdp, resume))):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        torch.multiprocessing.spawn(_rank, (port, str(tmp_path), ranks, tasks), nprocs=ranks)

@@ -412,9 +412,9 @@ def test_step_inside_backward() -> None:
     assert_close(params, reference)
 
 
-def test_example(capsys: pytest.CaptureFixture[str]) -> None:
-    example = Path(__file__).parents[1] / "examples" / "step_in_backward.py"
-    runpy.run_path(str(example))
+@pytest.mark.parametrize("example", ["step_in_backward", "offload"])
+def test_example(example: str, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(Path(__file__).parents[1] / "examples" / f"{example}.py"))
     assert float(capsys.readouterr().out.split()[1]) < 0.5
 
 
@@ -433,6 +433,74 @@ def test_compiled_model_and_transformer_train_as_with_torch() -> None:
             opt.step()
         losses.append(loss.item())
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+# ---- ways to a tensor's address ------------------------------------------------------------------
+
+
+WAYS = ("handles", "objects", "arrays")
+
+
+def go(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the core ask as it does with a torch that lacks the newer interfaces."""
+    from fallline.torch import _binding
+
+    if way != "handles":
+        monkeypatch.setattr(_binding, "shim", lambda: None)
+    if way == "arrays":
+        monkeypatch.setattr(_binding, "_exchanges", lambda: False)
+
+
+def test_this_torch_has_the_fastest_way() -> None:
+    from fallline.torch._shim import shim
+
+    if "native" not in fl.backends():
+        pytest.skip("no core")
+    assert shim() is not None
+    params = parameters()
+    opt = flt.AdamW(params)
+    train(opt, params, 0, 1)
+    assert type(opt._bound.native).__name__ == "ExchangedTensors"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["SGD", "AdamW", "NAdam", "SWATS"])
+def test_every_way_gives_the_same_bits(
+    name: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ml_dtypes")
+    runs = []
+    for chosen in ("handles", way):
+        go(chosen, monkeypatch)
+        params = [p for t in (torch.float32, torch.bfloat16) for p in parameters(t)]
+        params.append(torch.nn.Parameter(torch.ones(4, 6)[:, ::2]))
+        opt = getattr(flt, name)(params, lr=0.01)
+        for k in range(5):
+            set_grads(params, k)
+            if k == 2:
+                params[1].grad = None
+            opt.step(max_norm=0.5)
+        assert (type(opt._bound.native).__name__ == "ByArrays") == (
+            chosen == "arrays" or opt.backend != "native"
+        )
+        runs.append(params)
+    for a, b in zip(*runs, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_state_memory_that_was_freed_is_not_written(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(way, monkeypatch)
+    (opt, ours), (reference, theirs) = both("Adam", lr=0.1)
+    for k in range(4):
+        for o, params in ((opt, ours), (reference, theirs)):
+            train(o, params, k, k + 1)
+            for p in params:
+                for key in ("exp_avg", "exp_avg_sq", "step"):
+                    o.state[p][key].data = o.state[p][key].data.clone()
+    assert_close(ours, theirs)
 
 
 # ---- checkpoints ---------------------------------------------------------------------------------
@@ -552,8 +620,10 @@ def test_wrong_state_dicts_change_nothing() -> None:
     assert torch.equal(opt.state[params[0]]["exp_avg"], saved["state"][0]["exp_avg"])
 
 
-def test_state_replaced_by_hand_is_taken_up() -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_state_replaced_by_hand_is_taken_up(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in codes that add and drop rows of a parameter, and of its state."""
+    go(way, monkeypatch)
     (opt, ours), (reference, theirs) = both("Adam", lr=0.1)
     for o, params in ((opt, ours), (reference, theirs)):
         train(o, params, 0, 3)

@@ -44,12 +44,14 @@ class ByArrays:
         self._present: list[Any] = []
         self._binding: Arrays | None = None
         self._owners: list[int] = []
+        self._grads: list[Array | None] = []  # copies that the core knows by address alone
 
     def remember_state(self, state: dict[Any, Any]) -> None:
         """Nothing is kept that could be out of date."""
 
     def release(self) -> None:
-        """Nothing is held."""
+        """Let the gradients go."""
+        self._grads = []
 
     def accept(self, lists: list[Any], state: dict[Any, Any]) -> bool | list[bool]:
         if not self._fresh:
@@ -81,6 +83,7 @@ class ByArrays:
                 self._owners.append(tensor)
         self._binding = self._backend.bind(params, slots, cohorts, masters, streams)
         self._binding.bind(grads)
+        self._grads = grads
         active = [False] * (max((e[5] for e in self._entries if e), default=-1) + 1)
         for entry in self._present:
             if entry is not None:

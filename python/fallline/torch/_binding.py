@@ -20,6 +20,7 @@ from ..kernel import Kernel
 from ..optimizer import Optimizer as Rule
 from ..optimizer import State
 from . import _tensors
+from ._shim import shim
 from ._tensors import PLAIN, compute_dtype, local
 
 # (home, master, slots, numbers, state, cohort, by_rows) of a parameter; None: it has no state
@@ -280,7 +281,7 @@ def _native(
     if backend.NAME == "native" and _exchanges():
         from .. import _core
 
-        return _core.ExchangedTensors(PLAIN[::-1], lists, entries, local, conform)
+        return _core.ExchangedTensors(PLAIN[::-1], lists, entries, local, conform, shim())
     from ._arrays import ByArrays
 
     return ByArrays(backend, lists, entries, conform)
