@@ -30,7 +30,7 @@ class Storage(TypedDict, total=False):
     with the master copy w in float32, the neighbour :math:`\lfloor\cdot\rfloor` towards zero and
     the spacing u. Parameters of 32 and 64 bits are as without.
 
-    Parameters
+    Attributes
     ----------
     master_weights : bool
         Keep a float32 copy of each parameter in the state (``"master"``). It is what is updated,
