@@ -1,12 +1,26 @@
 """What holds for every test."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+import fallline as fl
 
 # Hypothesis fails an example that takes more than 200 ms, and a test whose data take a second to
 # make: on a busy machine any does.
 settings.register_profile("fallline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fallline")
+
+
+@pytest.fixture(autouse=True)
+def _restore() -> Iterator[None]:
+    """Threads and instruction set, which a test may change."""
+    threads, isa = fl.get_num_threads(), fl.get_isa()
+    yield
+    fl.set_num_threads(threads)
+    if isa:
+        fl.set_isa(isa)
 
 
 def pytest_collection_modifyitems(items):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import ml_dtypes
@@ -22,15 +21,6 @@ BACKENDS = fl.backends()
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    threads, isa = fl.get_num_threads(), fl.get_isa()
-    yield
-    fl.set_num_threads(threads)
-    if isa:
-        fl.set_isa(isa)
 
 
 def grads_of(lengths: tuple[int, ...], adds: int, nonfinite: bool = False) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import ml_dtypes
@@ -27,15 +26,6 @@ SPECIAL = np.array(
     [0.0, -0.0, 1e-45, -1e-40, 1e-38, 3e38, -3e38, 65520.0, 65504.0, 6e-8, 2.98e-8, 1.0, -1.5]
 )
 NONFINITE = np.array([np.inf, -np.inf, np.nan])
-
-
-@pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    threads, isa = fl.get_num_threads(), fl.get_isa()
-    yield
-    fl.set_num_threads(threads)
-    if isa:
-        fl.set_isa(isa)
 
 
 def bits(array: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,15 +28,6 @@ def backend(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(params=CURVES, ids=lambda cls: cls.__name__)
 def cls(request: pytest.FixtureRequest) -> Any:
     return request.param
-
-
-@pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    threads, isa = fl.get_num_threads(), fl.get_isa()
-    yield
-    fl.set_num_threads(threads)
-    if isa:
-        fl.set_isa(isa)
 
 
 def curve(cls: Any, n: int = 28, dtype: Any = np.float64, weighted: bool = True, **options: Any):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -15,15 +14,6 @@ from fallline.objectives import Gabor, LinearRegression, ShallowReLU, SoftmaxReg
 
 BACKENDS = fl.backends()
 X = np.linspace(-15, 15, 28)
-
-
-@pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    threads, isa = fl.get_num_threads(), fl.get_isa()
-    yield
-    fl.set_num_threads(threads)
-    if isa:
-        fl.set_isa(isa)
 
 
 def gabor(dtype: Any = np.float64, **options: Any) -> Gabor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,15 +24,6 @@ CLASSES = 4
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    threads, isa = fl.get_num_threads(), fl.get_isa()
-    yield
-    fl.set_num_threads(threads)
-    if isa:
-        fl.set_isa(isa)
 
 
 native = pytest.mark.skipif(

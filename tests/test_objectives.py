@@ -7,7 +7,6 @@ import math
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,15 +24,6 @@ DTYPES = ("float32", "float64")
 BACKENDS = fl.backends()
 CLASSES = 5
 Objective = fl.objectives.Objective
-
-
-@pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    threads, isa = fl.get_num_threads(), fl.get_isa()
-    yield
-    fl.set_num_threads(threads)
-    if isa:
-        fl.set_isa(isa)
 
 
 def samples(n: int, d: int, format: str = "dense", dtype: str = "float64", seed: int = 0) -> Any:

@@ -27,15 +27,6 @@ WORDS = np.arange(2**16, dtype=np.uint16)  # all that may be drawn for an elemen
 ADAMW = Case("AdamW", {"weight_decay": 0.1})
 
 
-@pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    threads, isa = fl.get_num_threads(), fl.get_isa()
-    yield
-    fl.set_num_threads(threads)
-    if isa:
-        fl.set_isa(isa)
-
-
 def variants(*, numba: bool) -> Iterator[str]:
     """Backends other than the reference, native once per ISA."""
     for isa in fl.isas():

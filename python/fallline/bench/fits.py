@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -49,13 +49,6 @@ class FitWork:
             steps=min(self.steps, size),
             layers=tuple(min(layer, size) for layer in self.layers),
         )
-
-
-@dataclass
-class Fit(Contestant):
-    """Someone who fits: a step is a whole fit, whose parameters can be looked at."""
-
-    start: Array = field(default_factory=lambda: np.empty(0))
 
 
 # ---- objectives --------------------------------------------------------------------------------
@@ -198,7 +191,7 @@ FITS: dict[str, Callable[[FitWork, Any, Array], Callable[[], Array]]] = {
 }
 
 
-def contestant(name: str, work: FitWork, f: Any) -> Fit:
+def contestant(name: str, work: FitWork, f: Any) -> Contestant:
     """Someone who fits this objective."""
     start = f.initial(0)
     fit = FITS[name](work, f, start)
@@ -207,7 +200,7 @@ def contestant(name: str, work: FitWork, f: Any) -> Fit:
     def step() -> None:
         last[0] = fit()
 
-    return Fit(name, step, lambda: last, f.backend if name == OURS else "", start=start)
+    return Contestant(name, step, lambda: last, f.backend if name == OURS else "")
 
 
 def line_up(work: FitWork, f: Any) -> tuple[list[Contestant], dict[str, str]]:
