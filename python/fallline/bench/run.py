@@ -26,18 +26,33 @@ def run(
     """Measure a work against its peers, and check the results."""
     if isinstance(work, Training):
         return _run_training(work, rounds, turn, tell)
-    if isinstance(work, GradientWork):
-        return _run_gradients(work, rounds, turn, tell)
-    if isinstance(work, FitWork):
-        return _run_fits(work, rounds, turn, tell)
-    data = Data.of(work)
-    contestants, skipped = line_up(work, data, work.peers)
+    build, lined_up, verify = _parts(work)
+    try:
+        problem = build(work)
+    except UnavailableError as reason:
+        return _missing(work, reason)
+    contestants, skipped = lined_up(work, problem)
     seconds = race(contestants, rounds, turn, tell)
-    check.check(work, data, contestants)
+    verify(work, problem, contestants)
     size = contestants[0].bytes
     _scale_bounds(seconds, contestants, size)
     details = {c.name: c.detail for c in contestants if c.detail}
     return Entry(work.name, work.title, size, seconds, details, skipped)
+
+
+def _parts(work: Work | GradientWork | FitWork) -> tuple[Callable[..., Any], ...]:
+    """What builds a work's problem, says who takes part, and checks their results."""
+    if isinstance(work, GradientWork):
+        return work.problem, gradients.line_up, gradients.check
+    if isinstance(work, FitWork):
+        return work.objective, fits.line_up, fits.check
+    return Data.of, lambda work, data: line_up(work, data, work.peers), check.check
+
+
+def _missing(work: AnyWork, reason: UnavailableError) -> Entry:
+    """Nobody could take part."""
+    skipped = dict.fromkeys((OURS, *work.peers), str(reason))
+    return Entry(work.name, work.title, 0.0, {}, {}, skipped)
 
 
 def _scale_bounds(
@@ -67,38 +82,7 @@ def _run_training(work: Training, rounds: int, turn: float, tell: Callable[[], o
     try:
         trainees = training.contestants(work)
     except UnavailableError as reason:
-        return Entry(
-            work.name, work.title, 0.0, {}, {}, dict.fromkeys((OURS, *work.peers), str(reason))
-        )
+        return _missing(work, reason)
     seconds = race(trainees, rounds, turn, tell)
     training.check(work, trainees)
     return Entry(work.name, work.title, 0.0, seconds, {}, {})
-
-
-def _run_gradients(
-    work: GradientWork, rounds: int, turn: float, tell: Callable[[], object]
-) -> Entry:
-    try:
-        problem = work.problem(work)
-    except UnavailableError as reason:
-        names = (OURS, *work.peers)
-        return Entry(work.name, work.title, 0.0, {}, {}, dict.fromkeys(names, str(reason)))
-    contestants, skipped = gradients.line_up(work, problem)
-    seconds = race(contestants, rounds, turn, tell)
-    gradients.check(work, problem, contestants)
-    _scale_bounds(seconds, contestants, problem.bytes)
-    details = {c.name: c.detail for c in contestants if c.detail}
-    return Entry(work.name, work.title, problem.bytes, seconds, details, skipped)
-
-
-def _run_fits(work: FitWork, rounds: int, turn: float, tell: Callable[[], object]) -> Entry:
-    try:
-        objective = work.objective(work)
-    except UnavailableError as reason:
-        names = (OURS, *work.peers)
-        return Entry(work.name, work.title, 0.0, {}, {}, dict.fromkeys(names, str(reason)))
-    contestants, skipped = fits.line_up(work, objective)
-    seconds = race(contestants, rounds, turn, tell)
-    fits.check(work, objective, contestants)
-    details = {c.name: c.detail for c in contestants if c.detail}
-    return Entry(work.name, work.title, 0.0, seconds, details, skipped)
