@@ -9,6 +9,7 @@ inline constexpr std::int32_t cpu = 1;
 inline constexpr std::int32_t pinned =
     3;  // a GPU's driver knows the pages: host memory all the same
 
+inline constexpr std::uint8_t other = 0;  // integers, in DLPack
 inline constexpr std::uint8_t floating = 2;
 inline constexpr std::uint8_t brain_floating = 4;
 
@@ -24,6 +25,10 @@ struct Tensor {
   std::int64_t* strides;  // in elements
   std::uint64_t byte_offset;
 };
+
+inline const void* address(const Tensor& tensor) {
+  return static_cast<const char*>(tensor.data) + tensor.byte_offset;
+}
 
 struct ExchangeApi {
   std::uint32_t major;

@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "fallline/parallel.hpp"
+
 namespace fallline::python {
 namespace {
 
 constexpr std::size_t none = ~std::size_t{0};
+
+// What judging an entry costs, in elements of an update.
+constexpr std::size_t look_cost = 256;
 
 bool find_dtype(const dlpack::Tensor& tensor, DType& found) {
   if (tensor.type_lanes != 1) return false;
@@ -30,9 +35,7 @@ bool find_dtype(const dlpack::Tensor& tensor, DType& found) {
   }
 }
 
-const void* address(const dlpack::Tensor& tensor) {
-  return static_cast<const char*>(tensor.data) + tensor.byte_offset;
-}
+using dlpack::address;
 
 bool aligned(const dlpack::Tensor& tensor) {
   return reinterpret_cast<std::uintptr_t>(address(tensor)) % (tensor.type_bits / 8) == 0;
@@ -73,25 +76,10 @@ double write(const void* number, DType type, double value) {
 ExchangedTensors::ExchangedTensors(const py::tuple& types, const py::list& lists,
                                    const py::list& entries, py::object local, py::object conform,
                                    const py::object& shim)
-    : local_(std::move(local)), conform_(std::move(conform)) {
-  for (const py::handle type : types) types_.push_back(reinterpret_cast<PyTypeObject*>(type.ptr()));
-  const py::object capsule = py::object(types[0]).attr(dlpack::attribute);
-  const auto* api =
-      static_cast<dlpack::ExchangeApi*>(PyCapsule_GetPointer(capsule.ptr(), dlpack::capsule));
-  if (api == nullptr) throw py::error_already_set();
-  if (api->major != 1 || api->tensor_from_object == nullptr)
-    throw py::import_error("an exchange API of another kind");
-  tensor_from_object_ = api->tensor_from_object;
-  grad_ = py::object(types[0]).attr("grad");
-  is_neg_ = py::object(types[0]).attr("is_neg");
-  if (!shim.is_none()) {
-    const auto [make, read, free] =
-        shim.cast<std::tuple<py::object, std::uintptr_t, std::uintptr_t>>();
-    make_handle_ = make;
-    read_handle_ = reinterpret_cast<int (*)(void*, void**)>(read);
-    free_handle_ = reinterpret_cast<int (*)(void*)>(free);
-  }
-
+    : inspector_(types, shim),
+      grad_(py::object(types[0]).attr("grad")),
+      local_(std::move(local)),
+      conform_(std::move(conform)) {
   for (const py::handle list : lists) {
     lists_.emplace_back();
     for (const py::handle param : py::reinterpret_borrow<py::list>(list))
@@ -113,7 +101,7 @@ ExchangedTensors::ExchangedTensors(const py::tuple& types, const py::list& lists
       dlpack::Tensor home;
       entry.home = fields[0];
       entry.plain = entry.home.is(param);
-      if (!look(entry.home.ptr(), home) || !find_dtype(home, tensor.param_type))
+      if (!inspector_.look(entry.home.ptr(), home) || !find_dtype(home, tensor.param_type))
         throw std::logic_error("unchecked parameter");
       entry.dims = dims_.size();
       entry.ndim = std::size_t(home.ndim);
@@ -156,33 +144,11 @@ ExchangedTensors::ExchangedTensors(const py::tuple& types, const py::list& lists
   finish(cohorts);
 }
 
-bool ExchangedTensors::look(PyObject* object, dlpack::Tensor& found) const {
-  if (std::find(types_.begin(), types_.end(), Py_TYPE(object)) == types_.end()) return false;
-  if (tensor_from_object_(object, &found) != 0) {
-    PyErr_Clear();
-    return false;
-  }
-  return found.device == dlpack::cpu || found.device == dlpack::pinned;
-}
-
 bool ExchangedTensors::place(const py::handle& object, Place& found, DType& type) const {
   dlpack::Tensor tensor;
-  if (!look(object.ptr(), tensor) || !find_dtype(tensor, type)) return false;
-  found = {py::reinterpret_borrow<py::object>(object), address(tensor), nullptr};
-  if (read_handle_ != nullptr) {
-    const py::capsule made = make_handle_(object);
-    found.handle = {made.get_pointer(), free_handle_};
-  }
+  if (!inspector_.look(object.ptr(), tensor) || !find_dtype(tensor, type)) return false;
+  found = {py::reinterpret_borrow<py::object>(object), address(tensor)};
   return true;
-}
-
-bool ExchangedTensors::unmoved(const Place& place) const {
-  if (place.handle) {
-    void* now = nullptr;
-    return read_handle_(place.handle.get(), &now) == 0 && now == place.data;
-  }
-  dlpack::Tensor now;
-  return look(place.object.ptr(), now) && address(now) == place.data;
 }
 
 bool ExchangedTensors::same_lists(const py::list& lists) const {
@@ -223,82 +189,55 @@ void ExchangedTensors::remember_state(const py::dict& state) {
     StateItem item{value.ptr(), {}};
     if (PyDict_Check(value.ptr()))
       for (const auto& [name, entry] : py::reinterpret_borrow<py::dict>(value)) {
-        const bool tensor = PyObject_TypeCheck(entry.ptr(), types_.front()) != 0;
+        const bool tensor = py::isinstance(entry, inspector_.type());
         item.values.push_back(tensor ? entry.ptr() : nullptr);
       }
     state_.push_back(std::move(item));
   }
 }
 
-bool ExchangedTensors::unmoved(const Entry& entry) const {
+bool ExchangedTensors::unmoved(const Entry& entry, PyObject* home) const {
   const Tensor& tensor = tensors_[entry.tensor];
-  py::object local;
-  PyObject* home = entry.home.ptr();
-  if (!entry.plain) {
-    local = local_(entry.param);
-    if (!local.is_none()) home = local.ptr();
-  }
   dlpack::Tensor now;
   DType type;
-  if (!look(home, now) || address(now) != tensor.param || !find_dtype(now, type) ||
+  if (!inspector_.look(home, now) || address(now) != tensor.param || !find_dtype(now, type) ||
       type != tensor.param_type || !lies_like(now, &dims_[entry.dims], entry.ndim))
     return false;
   // State tensors that are the same objects as before can have other memory (`tensor.data = …`),
   // and the old may have been freed.
+  const auto stays = [this](const Place& place) {
+    return inspector_.address(place.object.ptr()) == place.data;
+  };
   for (std::size_t p = entry.first_place; p < entry.last_place; ++p)
-    if (!unmoved(places_[p])) return false;
+    if (!stays(places_[p])) return false;
   for (std::size_t n = entry.first_number; n < entry.last_number; ++n) {
     const Number& number = numbers_[n];
-    if (!unmoved(number.place) || read(number.place.data, number.type) != number.value)
-      return false;
+    if (!stays(number.place) || read(number.place.data, number.type) != number.value) return false;
   }
   return true;
-}
-
-bool ExchangedTensors::is_negative(PyObject* object) const {
-  PyObject* arguments[] = {object};
-  const auto answer =
-      py::reinterpret_steal<py::object>(PyObject_Vectorcall(is_neg_.ptr(), arguments, 1, nullptr));
-  if (!answer) throw py::error_already_set();
-  return answer.ptr() == Py_True;
 }
 
 bool ExchangedTensors::plain_gradient(PyObject* grad, const Entry& entry, Tensor& tensor) const {
   dlpack::Tensor found;
   DType type;
-  if (!look(grad, found) || !find_dtype(found, type) || !aligned(found) ||
-      !lies_like(found, &dims_[entry.dims], entry.ndim) || is_negative(grad))
+  if (!inspector_.look(grad, found) || !find_dtype(found, type) || !aligned(found) ||
+      !lies_like(found, &dims_[entry.dims], entry.ndim) || inspector_.is_negative(grad))
     return false;
   // What lay apart in the last step does so still: what is written has not moved.
   if (tensor.grad == address(found) && tensor.grad_type == type) return true;
-  tensor.grad = address(found);
+  const auto* begin = static_cast<const char*>(address(found));
+  const bool apart = !overlaps(begin, tensor.size * item_size[int(type)]);
+  tensor.grad = apart ? begin : nullptr;
   tensor.grad_type = type;
-  return !overlaps(static_cast<const char*>(tensor.grad),
-                   tensor.size * item_size[int(tensor.grad_type)]);
-}
-
-bool ExchangedTensors::take_gradient(std::size_t i, py::object grad) {
-  const Entry& entry = entries_[i];
-  Tensor& tensor = tensors_[entry.tensor];
-  if (entry.by_rows || !plain_gradient(grad.ptr(), entry, tensor)) {
-    grad = conform_(i, grad);
-    tensor.grad = nullptr;
-    if (grad.is_none()) return false;
-    if (py::isinstance<py::tuple>(grad))
-      take_rows(entry, py::reinterpret_borrow<py::tuple>(grad));
-    else if (!plain_gradient(grad.ptr(), entry, tensor))
-      throw std::logic_error("unchecked gradient");
-  }
-  held_.push_back(std::move(grad));
-  return true;
+  return apart;
 }
 
 // Each row as a tensor of its own, of the same cohort.
 void ExchangedTensors::take_rows(const Entry& entry, const py::tuple& rows) {
   dlpack::Tensor indices, values;
   Tensor& tensor = tensors_[entry.tensor];
-  if (!look(py::object(rows[0]).ptr(), indices) || !look(py::object(rows[1]).ptr(), values) ||
-      !find_dtype(values, tensor.grad_type))
+  if (!inspector_.look(py::object(rows[0]).ptr(), indices) ||
+      !inspector_.look(py::object(rows[1]).ptr(), values) || !find_dtype(values, tensor.grad_type))
     throw std::logic_error("unchecked rows");
   tensor.grad = address(values);
   const auto* index = static_cast<const std::int64_t*>(address(indices));
@@ -322,7 +261,68 @@ void ExchangedTensors::take_rows(const Entry& entry, const py::tuple& rows) {
   }
 }
 
-py::object ExchangedTensors::accept(const py::list& lists, const py::dict& state) {
+// What only the interpreter can tell: gradients, and where tensors of other types are.
+bool ExchangedTensors::collect() {
+  grads_.resize(entries_.size());
+  homes_.resize(entries_.size());
+  const descrgetfunc get = Py_TYPE(grad_.ptr())->tp_descr_get;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const Entry& entry = entries_[i];
+    PyObject* param = entry.param.ptr();
+    grads_[i] = entry.plain && get != nullptr
+                    ? py::reinterpret_steal<py::object>(
+                          get(grad_.ptr(), param, reinterpret_cast<PyObject*>(Py_TYPE(param))))
+                    : py::object(entry.param.attr("grad"));
+    if (!grads_[i]) throw py::error_already_set();
+    const bool present = !grads_[i].is_none();
+    if (entry.tensor == none) {
+      if (present) return false;
+      continue;
+    }
+    if (!take_part(entry.tensor, present)) return false;
+    if (entry.plain) continue;
+    homes_[i] = local_(entry.param);
+    if (homes_[i].is_none()) homes_[i] = entry.home;
+  }
+  return true;
+}
+
+ExchangedTensors::Verdict ExchangedTensors::verdict(std::size_t i) {
+  const Entry& entry = entries_[i];
+  if (entry.tensor == none) return Verdict::absent;
+  const py::object& home = entry.plain ? entry.param : homes_[i];
+  if (!unmoved(entry, home.ptr())) return Verdict::moved;
+  Tensor& tensor = tensors_[entry.tensor];
+  if (grads_[i].is_none()) {
+    tensor.grad = nullptr;
+    return Verdict::absent;
+  }
+  const bool good = !entry.by_rows && plain_gradient(grads_[i].ptr(), entry, tensor);
+  return good ? Verdict::good : Verdict::to_conform;
+}
+
+void ExchangedTensors::judge(int threads) {
+  verdicts_.resize(entries_.size());
+  const std::size_t work = inspector_.lock_free() ? entries_.size() * look_cost : 0;
+  run_each(entries_.size(), work, threads,
+           [this](std::size_t i, std::size_t) { verdicts_[i] = verdict(i); });
+}
+
+// Lets Python make the gradient such as the kernels take; false where it is to be bound anew.
+bool ExchangedTensors::conform(std::size_t i) {
+  const Entry& entry = entries_[i];
+  Tensor& tensor = tensors_[entry.tensor];
+  tensor.grad = nullptr;
+  grads_[i] = conform_(i, grads_[i]);
+  if (grads_[i].is_none()) return false;
+  if (py::isinstance<py::tuple>(grads_[i]))
+    take_rows(entry, py::reinterpret_borrow<py::tuple>(grads_[i]));
+  else if (!plain_gradient(grads_[i].ptr(), entry, tensor))
+    throw std::logic_error("unchecked gradient");
+  return true;
+}
+
+py::object ExchangedTensors::accept(const py::list& lists, const py::dict& state, int threads) {
   release();
   if (!same_lists(lists) || !same_state(state)) return py::bool_(false);
   begin();
@@ -330,36 +330,23 @@ py::object ExchangedTensors::accept(const py::list& lists, const py::dict& state
   row_owners_.clear();
   by_rows_ = std::any_of(entries_.begin(), entries_.end(),
                          [](const Entry& entry) { return entry.by_rows; });
-  const descrgetfunc get = Py_TYPE(grad_.ptr())->tp_descr_get;
+  if (!collect()) return py::bool_(false);
+  judge(threads);
+  if (std::find(verdicts_.begin(), verdicts_.end(), Verdict::moved) != verdicts_.end())
+    return py::bool_(false);
   for (std::size_t i = 0; i < entries_.size(); ++i) {
-    const Entry& entry = entries_[i];
-    PyObject* param = entry.param.ptr();
-    py::object grad = entry.plain && get != nullptr
-                          ? py::reinterpret_steal<py::object>(get(
-                                grad_.ptr(), param, reinterpret_cast<PyObject*>(Py_TYPE(param))))
-                          : py::object(entry.param.attr("grad"));
-    if (!grad) throw py::error_already_set();
-    const bool present = !grad.is_none();
-    if (entry.tensor == none) {
-      if (present) return py::bool_(false);
-      continue;
-    }
-    const bool was = tensors_[entry.tensor].grad != nullptr;
-    if (!take_part(entry.tensor, present, unmoved(entry))) return py::bool_(false);
-    if (!present) {
-      tensors_[entry.tensor].grad = nullptr;
-      continue;
-    }
-    if (!take_gradient(i, std::move(grad))) {
-      take_part(entry.tensor, was, false);
-      return py::bool_(false);
-    }
-    if (by_rows_ && !entry.by_rows) {
-      rows_.push_back(tensors_[entry.tensor]);
-      row_owners_.push_back(entry.tensor);
+    if (verdicts_[i] == Verdict::to_conform && !conform(i)) return py::bool_(false);
+    if (by_rows_ && !entries_[i].by_rows && verdicts_[i] != Verdict::absent) {
+      rows_.push_back(tensors_[entries_[i].tensor]);
+      row_owners_.push_back(entries_[i].tensor);
     }
   }
   return taking_part();
+}
+
+void ExchangedTensors::release() {
+  grads_.clear();
+  homes_.clear();
 }
 
 py::ssize_t ExchangedTensors::update(const py::tuple& work, bool watch, int threads,
@@ -386,7 +373,8 @@ void bind_exchange(py::module_& m) {
            py::arg("types"), py::arg("lists"), py::arg("entries"), py::arg("local"),
            py::arg("conform"), py::arg("shim"))
       .def("remember_state", &ExchangedTensors::remember_state, py::arg("state"))
-      .def("accept", &ExchangedTensors::accept, py::arg("lists"), py::arg("state"))
+      .def("accept", &ExchangedTensors::accept, py::arg("lists"), py::arg("state"),
+           py::arg("threads"))
       .def("sum_squares", &ExchangedTensors::sum_squares, py::arg("scale"), py::arg("threads"))
       .def("release", &ExchangedTensors::release)
       .def("update", &ExchangedTensors::update, py::arg("work"), py::arg("watch"),

@@ -1,8 +1,6 @@
-// Tensors of a framework that tells where they lie by DLPack's C exchange API.
+// Tensors of a framework that tells where they lie.
 #pragma once
-#include <memory>
-
-#include "dlpack.hpp"
+#include "inspector.hpp"
 #include "tensors.hpp"
 
 namespace fallline::python {
@@ -12,7 +10,7 @@ namespace fallline::python {
 // entry by entry, address by address, which costs some 0.2 µs a parameter.
 class ExchangedTensors : public Tensors {
  public:
-  // `types` have the API and no memory but their own. Every parameter of `lists`, in order, has an
+  // `types` and `shim` as Inspector takes them. Every parameter of `lists`, in order, has an
   // entry (home, master, slots, numbers, state, cohort, by_rows), or None where it has no state:
   // then it must have no gradient either.
   //   home     the tensor that is updated: the parameter, its local part, a copy
@@ -22,10 +20,7 @@ class ExchangedTensors : public Tensors {
   //   state    the dict that holds slots and numbers, or None
   // `local(param)` is the tensor that a parameter of another type has here. `conform(i, grad)`
   // makes a gradient that is not plainly fine so, or raises; (indices, values) have a gradient of
-  // some rows; None says that it is to be bound anew. `shim` is None, or (make, read, free): what
-  // makes a capsule with a handle of a tensor, and the addresses of
-  //   int read(handle, void** address)
-  //   int free(handle)
+  // some rows; None says that it is to be bound anew.
   ExchangedTensors(const py::tuple& types, const py::list& lists, const py::list& entries,
                    py::object local, py::object conform, const py::object& shim);
 
@@ -34,18 +29,17 @@ class ExchangedTensors : public Tensors {
 
   // As Tensors::accept, with the gradients looked up; False too where anything but gradients is not
   // what was bound.
-  py::object accept(const py::list& lists, const py::dict& state);
+  py::object accept(const py::list& lists, const py::dict& state, int threads);
 
   // As Tensors::update; `numbers` has a tuple per cohort that takes part.
   py::ssize_t update(const py::tuple& work, bool watch, int threads, py::list progress,
                      const py::object& pending, const py::object& sums, const py::tuple& numbers);
-  void release() { held_.clear(); }
+  void release();
 
  private:
   struct Place {  // where a tensor lay when it was bound
     py::object object;
     const void* data;
-    std::shared_ptr<void> handle;  // asked in place of look(): 0.05 µs less a tensor
   };
   struct Number {
     Place place;
@@ -68,23 +62,21 @@ class ExchangedTensors : public Tensors {
     std::vector<PyObject*> values;  // in the dict's order, null for what is no tensor
   };
 
-  bool look(PyObject* object, dlpack::Tensor& found) const;
-  bool is_negative(PyObject* object) const;
+  enum class Verdict : unsigned char { good, absent, moved, to_conform };
+
   bool same_lists(const py::list& lists) const;
   bool same_state(const py::dict& state) const;
-  bool unmoved(const Entry& entry) const;
-  bool unmoved(const Place& place) const;
+  bool unmoved(const Entry& entry, PyObject* home) const;
   bool place(const py::handle& object, Place& place, DType& type) const;
   bool plain_gradient(PyObject* grad, const Entry& entry, Tensor& tensor) const;
-  bool take_gradient(std::size_t i, py::object grad);
+  bool collect();
+  void judge(int threads);
+  Verdict verdict(std::size_t i);
+  bool conform(std::size_t i);
   void take_rows(const Entry& entry, const py::tuple& rows);
 
-  std::vector<PyTypeObject*> types_;
-  int (*tensor_from_object_)(void*, dlpack::Tensor*);
-  py::object make_handle_ = py::none();
-  int (*read_handle_)(void*, void**) = nullptr;
-  int (*free_handle_)(void*) = nullptr;
-  py::object grad_, is_neg_;
+  Inspector inspector_;
+  py::object grad_;
   py::object local_, conform_;
   std::vector<std::vector<py::object>> lists_;
   std::vector<Entry> entries_;
@@ -92,7 +84,10 @@ class ExchangedTensors : public Tensors {
   std::vector<Place> places_;
   std::vector<Number> numbers_;
   std::vector<StateItem> state_;
-  std::vector<py::object> held_;  // gradients, during a step
+  // During a step, by entry:
+  std::vector<py::object> grads_;
+  std::vector<py::object> homes_;  // of parameters of another type: what they have here now
+  std::vector<Verdict> verdicts_;
 };
 
 void bind_exchange(py::module_& m);

@@ -125,18 +125,12 @@ void Tensors::set_grad(py::handle grad, std::size_t i) {
   find_dtype(array, tensor.grad_type);
 }
 
-void Tensors::begin() {
-  moved_ = false;
-  std::fill(taking_part_.begin(), taking_part_.end(), unknown);
-}
+void Tensors::begin() { std::fill(taking_part_.begin(), taking_part_.end(), unknown); }
 
-bool Tensors::take_part(std::size_t i, bool present, bool good) {
+bool Tensors::take_part(std::size_t i, bool present) {
   signed char& cohort = taking_part_[tensors_[i].cohort];
   if (cohort == unknown) cohort = present;
-  if (cohort != present || !good) {
-    stale_ = true;
-    return false;
-  }
+  if (cohort != present) return false;
   moved_ |= present != (tensors_[i].grad != nullptr);
   return true;
 }
@@ -144,6 +138,7 @@ bool Tensors::take_part(std::size_t i, bool present, bool good) {
 py::object Tensors::taking_part() {
   if (moved_ || stale_ || by_rows_) layout_.rebuild(parts());
   stale_ = by_rows_;
+  moved_ = false;
   if (std::all_of(taking_part_.begin(), taking_part_.end(), [](auto c) { return c == 1; }))
     return py::bool_(true);
   py::list active;
@@ -162,7 +157,7 @@ py::object Tensors::accept(const py::list& grads) {
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     const py::handle grad = PyList_GET_ITEM(grads.ptr(), py::ssize_t(i));
     const bool present = !grad.is_none();
-    if (!take_part(i, present, !present || acceptable(grad, i))) return py::bool_(false);
+    if (!take_part(i, present) || (present && !acceptable(grad, i))) return py::bool_(false);
     set_grad(grad, i);
   }
   return taking_part();

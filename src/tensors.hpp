@@ -44,10 +44,10 @@ class Tensors {
   void finish(std::size_t cohorts);
   bool overlaps(const char* begin, std::size_t bytes) const;
 
-  // accept() by its parts: begin; take_part for each tensor, false where its cohort is torn or
-  // `good` is false; then which cohorts take part.
+  // accept() by its parts: begin; take_part for each tensor, false where its cohort is torn; then
+  // which cohorts take part.
   void begin();
-  bool take_part(std::size_t i, bool present, bool good);
+  bool take_part(std::size_t i, bool present);
   py::object taking_part();
 
   // What a step works on: where a gradient has some rows of its parameter only, each is a tensor.
@@ -77,7 +77,7 @@ class Tensors {
   std::vector<double> partials_;
   Layout layout_;
   bool stale_ = true;                     // the layout is not that of the gradients bound
-  bool moved_ = false;                    // a tensor joined or left since the last step
+  bool moved_ = false;                    // a tensor joined or left since the layout was made
   std::vector<signed char> taking_part_;  // by cohort: 1, 0, or not seen yet
 };
 

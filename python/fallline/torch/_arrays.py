@@ -53,7 +53,9 @@ class ByArrays:
         """Let the gradients go."""
         self._grads = []
 
-    def accept(self, lists: list[Any], state: dict[Any, Any]) -> bool | list[bool]:
+    def accept(
+        self, lists: list[Any], state: dict[Any, Any], threads: int
+    ) -> bool | list[bool]:
         if not self._fresh:
             return False
         self._fresh = False

@@ -198,13 +198,14 @@ class Optimizer(torch.optim.Optimizer):
                 if not new.binds_like(rule):
                     bound = None
         lists = [group["params"] for group in self.param_groups]
-        taking_part = bound is not None and bound.native.accept(lists, self.state)
+        threads = get_num_threads()
+        taking_part = bound is not None and bound.native.accept(lists, self.state, threads)
         if bound is None or taking_part is False:
             self._settle(self._bound)
             self._bound = bound = Bound(
                 self._backend, self.param_groups, self.state, self._rules, self._check_rows
             )
-            taking_part = bound.native.accept(lists, self.state)
+            taking_part = bound.native.accept(lists, self.state, threads)
             assert taking_part is not False
         active = taking_part if isinstance(taking_part, list) else [True] * len(bound.cohorts)
         for cohort, own in zip(bound.cohorts, active, strict=True):
