@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import threads
+from .._placement import on_a_line
 from .._types import Array
 from .contestants import BOUND, OURS, Contestant, UnavailableError, memory_bound, moved, ours
 from .measure import seconds_a_step
@@ -31,13 +32,15 @@ def need(module: str) -> None:
 def _leaves(work: Work, data: Data) -> list[Any]:
     """Parameters with gradients, in memory that torch allocates where the work is on tensors.
 
-    Elsewhere in NumPy's, so that those of all contestants have the same (huge) pages.
+    Elsewhere in NumPy's, so that those of all contestants have the same (huge) pages; aligned as
+    torch's memory is, as torch's fused AdamW takes 2 to 5 % longer at 1M where it is not.
     """
     import torch
 
     def tensor(array: Array) -> Any:
-        own = torch.from_numpy(array)
-        return own.clone() if work.tensors else torch.from_numpy(array.copy())
+        if work.tensors:
+            return torch.from_numpy(array).clone()
+        return torch.from_numpy(on_a_line(array))
 
     leaves = []
     for p, g in zip(data.params, data.grads, strict=True):
