@@ -116,7 +116,7 @@ def _resnet50() -> Iterator[int]:
 
 def _through_torch() -> Iterator[Work | Training]:
     """What those do who take :mod:`fallline.torch` in place of ``torch.optim``."""
-    large = (60_000_000,)
+    large, others = (60_000_000,), ("deepspeed",)
 
     def step(name: str, title: str, sizes: tuple[int, ...], *peers: str, **more: Any) -> Work:
         title = f"fallline.torch: {title}"
@@ -137,10 +137,10 @@ def _through_torch() -> Iterator[Work | Training]:
             )
 
     on: dict[str, Any] = {"tensors": True}
-    yield step("60m", "AdamW, 60M", large, "deepspeed")
-    yield step("resnet50", "AdamW, ResNet-50's 161 tensors", tuple(_resnet50()))
-    yield step("1000x1k", "AdamW, 1,000 tensors of 1,000", (1_000,) * 1000)
-    yield step("200x5k", "AdamW, 200 tensors of 5,000", (5_000,) * 200)
+    yield step("60m", "AdamW, 60M", large, *others)
+    yield step("resnet50", "AdamW, ResNet-50's 161 tensors", tuple(_resnet50()), *others)
+    yield step("1000x1k", "AdamW, 1,000 tensors of 1,000", (1_000,) * 1000, *others)
+    yield step("200x5k", "AdamW, 200 tensors of 5,000", (5_000,) * 200, *others)
     yield step("clip-60m", "clip by global norm + AdamW, 60M", large, max_norm=1.0)
     for rule in ("RMSprop", "NAdam", "RAdam", "Adadelta", "Adamax"):
         yield step(rule.lower(), f"{rule}, 10M", (10_000_000,), rule=rule)
