@@ -100,7 +100,7 @@ def _bench(
     console = Console()
     if list_:
         for work in table.values():
-            console.print(f"{work.name:<24}{work.title}", highlight=False)
+            console.print(f"{work.name:<26}{work.title}", highlight=False)
         return
     chosen = _chosen(table, only)
     with thread_count(threads or get_num_threads()):

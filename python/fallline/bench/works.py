@@ -119,14 +119,14 @@ def _through_torch() -> Iterator[Work | Training]:
     large, others = (60_000_000,), ("deepspeed",)
 
     def step(name: str, title: str, sizes: tuple[int, ...], *peers: str, **more: Any) -> Work:
-        title = f"fallline.torch: {title}"
+        title = f"flt: {title}"
         return Work(f"flt-{name}", title, sizes, peers=("torch fastest", *peers), **on, **more)
 
     def iterations(name: str, title: str, width: int, batch: int) -> Iterator[Training]:
         for part, suffix in (("iteration", ""), ("forward + backward", "-backward")):
             yield Training(
                 f"flt-{name}{suffix}",
-                f"fallline.torch: {title}, {part}",
+                f"flt: {title}, {part}",
                 width,
                 batch,
                 network=name,
