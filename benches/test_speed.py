@@ -13,8 +13,8 @@ import pytest
 
 import fallline as fl
 from fallline.bench import check, training
-from fallline.bench.contestants import UnavailableError, memory_bound, ours
-from fallline.bench.peers import PEERS, Builder
+from fallline.bench.contestants import UnavailableError, ours
+from fallline.bench.peers import CONTESTANTS, Builder
 from fallline.bench.works import OPTIONS, Data, Training, Work, works
 
 SIZES = {"10k": 10_000, "1m": 1_000_000, "10m": 10_000_000}
@@ -61,17 +61,24 @@ def test_work(benchmark: Any, name: str, who: str) -> None:
     work = TABLE[name]
     assert isinstance(work, Work)
     benchmark.group = work.title
-    builders = {**PEERS, "fallline": ours, "memory bound": memory_bound}
-    measure_work(benchmark, work, builders[who])
+    measure_work(benchmark, work, CONTESTANTS[who])
 
 
-@pytest.mark.parametrize("who", [0, 1], ids=["fallline", "torch fused"])
-@pytest.mark.parametrize("name", [n for n, w in TABLE.items() if isinstance(w, Training)])
-def test_training(benchmark: Any, name: str, who: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "who"),
+    [
+        (work.name, who)
+        for work in TABLE.values()
+        if isinstance(work, Training) and not work.backward  # which pytest-benchmark cannot time
+        for who in ("fallline", *work.peers)
+    ],
+)
+def test_training(benchmark: Any, name: str, who: str) -> None:
     pytest.importorskip("torch")
     work = TABLE[name]
     assert isinstance(work, Training)
     benchmark.group = work.title
-    trainee = training.contestants(work)[who]
+    problem = training.problem(work)
+    trainee = training.contestant(who, work, problem)
     measure(benchmark, trainee, sum(p.size for p in trainee.params()))
-    training.check(work, [trainee])
+    training.check(work, problem, [trainee])

@@ -12,11 +12,10 @@ import pytest
 
 import fallline as fl
 from fallline.bench import compare as comparing
-from fallline.bench import fits, peers, register, show
+from fallline.bench import fits, gradients, peers, register, show, training
 from fallline.bench.check import WrongResultError, check
 from fallline.bench.contestants import BOUND, OURS, ours
-from fallline.bench.gradients import GradientWork, gradient_works, line_up
-from fallline.bench.gradients import check as check_gradients
+from fallline.bench.gradients import GradientWork, gradient_works
 from fallline.bench.measure import race
 from fallline.bench.report import Entry, Report, machine
 from fallline.bench.run import run
@@ -39,7 +38,7 @@ def needs(peer: str) -> str:
 @pytest.mark.parametrize("name", works())
 def test_every_work_runs_with_every_peer_and_is_right(name: str) -> None:
     work = works()[name]
-    if isinstance(work, Training):
+    if isinstance(work, Training) or work.tensors:
         pytest.importorskip("torch")
     entry = run(work.shrunk(TINY if isinstance(work, Work) else 16), rounds=2, turn=0.0)
     assert OURS in entry.seconds
@@ -71,12 +70,12 @@ def test_a_wrong_gradient_is_found(name: str) -> None:
     pytest.importorskip("scipy")
     work: GradientWork = gradient_works()[name].shrunk(100)
     problem = work.problem(work)
-    ours = line_up(replace(work, peers=()), problem)[0][0]
+    ours = gradients.contestant(OURS, problem)
     ours.run(1)
-    check_gradients(work, problem, [ours])
+    gradients.check(work, problem, [ours])
     ours.params()[0][-1] += 1
     with pytest.raises(WrongResultError, match=r"fallline is off by .* in "):
-        check_gradients(work, problem, [ours])
+        gradients.check(work, problem, [ours])
 
 
 @pytest.mark.parametrize("name", fits.fit_works())
@@ -122,6 +121,49 @@ def test_a_wrong_result_is_found(spoil: str) -> None:
         contestant.params()[0][-1] += 1e-4
     with pytest.raises(WrongResultError, match=r"fallline is off by .* of a work"):
         check(work, data, [contestant])
+
+
+@pytest.mark.parametrize("spoil", ["another start", "nothing learnt"])
+def test_a_wrong_training_is_found(spoil: str) -> None:
+    pytest.importorskip("torch")
+    work: Any = works()["flt-transformer"].shrunk(16)
+    problem = training.problem(work)
+    ours, torchs = (training.contestant(name, work, problem) for name in (OURS, "torch fused"))
+    training.check(work, problem, [ours, torchs])
+    if spoil == "another start":
+        torchs.early[0] += 1e-3
+    else:
+        torchs.first_loss = torchs.loss()
+    with pytest.raises(WrongResultError, match=r"parameters differ|torch fused: no lower loss"):
+        training.check(work, problem, [ours, torchs])
+
+
+def test_where_only_the_backward_pass_is_timed_the_step_is_taken() -> None:
+    pytest.importorskip("torch")
+    iteration, backward = (works()[f"flt-mlp{part}"].shrunk(8) for part in ("", "-backward"))
+    one, other = (
+        training.contestant(OURS, work, training.problem(work)) for work in (iteration, backward)
+    )
+    assert one.untimed == 0 < other.untimed
+    for a, b in zip(one.early, other.early, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_untimed_seconds_do_not_count() -> None:
+    work = Work("w", "a work", (8,))
+    one = ours(work, Data.of(work))
+
+    def step() -> None:
+        one.untimed += 1e3
+
+    one.step = step
+    assert max(race([one], rounds=2, turn=0.0)[OURS]) < 0
+
+
+def test_resnet50_has_its_sizes() -> None:
+    work: Any = works()["flt-resnet50"]
+    assert len(work.sizes) == 161
+    assert work.elements == 25_557_032  # torchvision's count
 
 
 def test_turns_are_interleaved() -> None:
@@ -248,6 +290,14 @@ def test_bench_saves_and_plots(tmp_path: Path) -> None:
     assert "AdamW, 10,000" in found.output
     assert [e.work for e in Report.load(json).entries] == ["adamw-10k"]
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_works_are_chosen_by_pattern() -> None:
+    pytest.importorskip("typer")
+    from fallline.bench import commands
+
+    chosen = commands._chosen(works(), ["adamw-1?k", "flt-*k,adamw-10k"])
+    assert [work.name for work in chosen] == ["adamw-10k", "flt-1000x1k", "flt-200x5k"]
 
 
 def test_an_unknown_work_is_named() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
-from .contestants import BOUND, Contestant, make
+from .contestants import BOUND, Contestant, kernel_of, make
 from .works import LR, Data, Work
 
 EDGE = 32  # elements looked at on both sides of an array: vector bodies and tails
@@ -26,7 +26,8 @@ def check(work: Work, data: Data, contestants: Iterable[Contestant]) -> None:
     Float32 runs may differ from the float64 one by 1e-5, and by half an ulp a step: a constant
     gradient makes for constant updates, whose rounding errors all go one way.
     """
-    whole = _mixes_elements(work)
+    # Where a rule forms sums over its elements, no sample can stand for the whole.
+    whole = kernel_of(work).sums > 0
     start, grad = _sample(data.params, whole), _sample(data.grads, whole)
     if work.max_norm is not None:
         grad = grad * min(1.0, work.max_norm / (data.norm() + 1e-6))
@@ -43,12 +44,6 @@ def check(work: Work, data: Data, contestants: Iterable[Contestant]) -> None:
             raise WrongResultError(
                 f"{contestant.name} is off by {error.max():.2g} after {n} steps of {work.title}"
             )
-
-
-def _mixes_elements(work: Work) -> bool:
-    """Whether a rule forms sums over its elements, so that no sample can stand for the whole."""
-    optimizer = make(work, [np.zeros(1, np.float32)], backend="numpy")
-    return optimizer.kernel(optimizer.param_groups[0]).sums > 0
 
 
 def _sample(arrays: list[Array], whole: bool) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import filter as matching
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,9 @@ app = typer.Typer(
 
 Only = Annotated[
     list[str] | None,
-    typer.Option("--only", help="A work to measure; may be repeated, or name several with commas."),
+    typer.Option(
+        "--only", help="A work to measure, or a pattern ('flt-*'); repeated, or with commas."
+    ),
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="Three rounds: rough numbers.")]
 Rounds = Annotated[
@@ -97,7 +100,7 @@ def _bench(
     console = Console()
     if list_:
         for work in table.values():
-            console.print(f"{work.name:<24}{work.title}", highlight=False)
+            console.print(f"{work.name:<26}{work.title}", highlight=False)
         return
     chosen = _chosen(table, only)
     with thread_count(threads or get_num_threads()):
@@ -114,13 +117,16 @@ def _bench(
 def _chosen(table: Mapping[str, AnyWork], only: list[str] | None) -> list[AnyWork]:
     if only is None:
         return list(table.values())
-    names = [name for group in only for name in group.split(",") if name]
-    for name in names:
-        if name not in table:
+    chosen: dict[str, AnyWork] = {}
+    for pattern in (name for group in only for name in group.split(",") if name):
+        names = matching(table, pattern)
+        if not names:
             raise typer.BadParameter(
-                f"{name!r} is not a work; expected one of {', '.join(table)}", param_hint="--only"
+                f"{pattern!r} is not a work; expected one of {', '.join(table)}",
+                param_hint="--only",
             )
-    return [table[name] for name in names]
+        chosen |= {name: table[name] for name in names}
+    return list(chosen.values())
 
 
 def _measure(chosen: list[AnyWork], rounds: int, console: Console) -> Report:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from .. import rules, threads
 from .._placement import zeros_beside
 from .._types import Array
 from ..backends import choose
+from ..kernel import Kernel
 from ..optimizer import Optimizer
 from ..rules.elementwise import streams
 from .works import ITEM, LR, Data, Work
@@ -35,6 +36,7 @@ class Contestant:
     detail: str = ""
     bytes: float = 0.0  # that one step moves; 0 where that is not known
     steps: int = 0
+    untimed: float = 0.0  # seconds of its steps that are not to be counted
 
     def run(self, calls: int) -> None:
         """Take this many steps."""
@@ -52,10 +54,16 @@ def make(work: Work, params: list[Array], backend: str | None = None) -> Optimiz
     return optimizer
 
 
-def moved(optimizer: Optimizer, work: Work) -> float:
+def kernel_of(work: Work) -> Kernel:
+    """The formula that the work's rule and options come to."""
+    optimizer = make(work, [np.zeros(1, np.float32)], backend="numpy")
+    return optimizer.kernel(optimizer.param_groups[0])
+
+
+def moved(work: Work) -> float:
     """Bytes a step has to move: parameter and state in and out, gradient in."""
-    slots = len(optimizer.kernel(optimizer.param_groups[0]).slots)
-    streams_ = 2 * slots + 3 + (work.max_norm is not None)  # the norm reads the gradient first
+    streams_ = 2 * len(kernel_of(work).slots) + 3
+    streams_ += work.max_norm is not None  # the norm reads the gradient first
     return float(ITEM * work.elements * streams_)
 
 
@@ -72,7 +80,7 @@ def ours(work: Work, data: Data, backend: str | None = None) -> Contestant:
     if work.max_norm is not None:
         step = partial(step, max_norm=work.max_norm)
     label, detail = (OURS, name) if backend is None else (f"{OURS} {backend}", "")
-    return Contestant(label, step, lambda: params, detail, moved(optimizer, work))
+    return Contestant(label, step, lambda: params, detail, moved(work))
 
 
 def memory_bound(work: Work, data: Data, backend: str = "native") -> Contestant:
@@ -83,8 +91,7 @@ def memory_bound(work: Work, data: Data, backend: str = "native") -> Contestant:
         raise UnavailableError(str(error)) from None
     params = [p.copy() for p in data.params]
     grads = [g.copy() for g in data.grads]
-    rule = make(work, [np.zeros(1, np.float32)], backend="numpy")
-    slots = min(len(rule.kernel(rule.param_groups[0]).slots), len(streams) - 1)
+    slots = min(len(kernel_of(work).slots), len(streams) - 1)
     states = [tuple(zeros_beside(p, p.dtype, s) for s in range(slots)) for p in params]
     binding = chosen.bind(params, states, [0] * len(params))
     share = ((streams[slots], 1.0, (0.0,)),)
@@ -96,3 +103,17 @@ def memory_bound(work: Work, data: Data, backend: str = "native") -> Contestant:
 
     size = ITEM * work.elements * (2 * slots + 3)
     return Contestant(BOUND, step, lambda: params, streams[slots].name, size)
+
+
+def line_up(
+    build: Callable[[str], Contestant], others: Iterable[str]
+) -> tuple[list[Contestant], dict[str, str]]:
+    """Ours and all others who take part, by their names; and why some do not."""
+    present = [build(OURS)]
+    skipped: dict[str, str] = {}
+    for name in others:
+        try:
+            present.append(build(name))
+        except UnavailableError as reason:
+            skipped[name] = str(reason)
+    return present, skipped

@@ -19,7 +19,7 @@ from .._types import Array
 from ..minibatch import Minibatches
 from ..minimize import minimize
 from .check import WrongResultError
-from .contestants import OURS, Contestant, UnavailableError
+from .contestants import OURS, Contestant
 from .peers import need
 
 __all__ = ["FitWork", "fit_works"]
@@ -201,18 +201,6 @@ def contestant(name: str, work: FitWork, f: Any) -> Contestant:
         last[0] = fit()
 
     return Contestant(name, step, lambda: last, f.backend if name == OURS else "")
-
-
-def line_up(work: FitWork, f: Any) -> tuple[list[Contestant], dict[str, str]]:
-    """All who take part; and why some do not."""
-    present: list[Contestant] = []
-    skipped: dict[str, str] = {}
-    for name in (OURS, *work.peers):
-        try:
-            present.append(contestant(name, work, f))
-        except UnavailableError as reason:
-            skipped[name] = str(reason)
-    return present, skipped
 
 
 def check(work: FitWork, f: Any, contestants: list[Contestant]) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from .. import clipping, datasets, objectives
 from .._types import Array
 from .check import WrongResultError
-from .contestants import BOUND, OURS, Contestant, UnavailableError
+from .contestants import BOUND, OURS, Contestant
 from .peers import need
 
 __all__ = ["GradientWork", "Problem", "gradient_works"]
@@ -204,17 +204,6 @@ def contestant(name: str, problem: Problem) -> Contestant:
     detail = problem.objective.backend if name == OURS else ""
     size = float(problem.X.data.nbytes) if name == BOUND else problem.bytes
     return Contestant(name, step, lambda: last, detail, size)
-
-
-def line_up(work: GradientWork, problem: Problem) -> tuple[list[Contestant], dict[str, str]]:
-    """All who take part; and why some do not."""
-    present, skipped = [], {}
-    for name in (OURS, BOUND, *work.peers):
-        try:
-            present.append(contestant(name, problem))
-        except UnavailableError as reason:
-            skipped[name] = str(reason)
-    return present, skipped
 
 
 def check(work: GradientWork, problem: Problem, contestants: list[Contestant]) -> None:
