@@ -186,6 +186,38 @@ double dense_chunk(const LinearBatch& b, std::size_t begin, std::size_t end, T* 
   return loss;
 }
 
+// A row two steps ahead comes in time (one: 350 ns a step of 512 features, two: 215, eight: 260),
+// and its target before it, which would wait behind the row's 32 lines.
+inline constexpr std::size_t row_ahead = 2;
+
+// A batch of one row under one output: Σ w·ℓ, and the gradient as a multiple of the row.
+template <class T>
+double dense_row(const LinearBatch& b, RowGradient& g) {
+  const Samples& s = *b.samples;
+  const Request& q = *b.request;
+  const auto row = [&](std::size_t i) {
+    return static_cast<const T*>(s.values) + q.sample(i) * s.features;
+  };
+  const T* x = row(0);
+  const T* w = static_cast<const T*>(q.phi);
+  T product;
+  dots<1, 1, 0>(s.features, &x, w, s.features, &product, &x);
+  const std::size_t sample = q.sample(0);
+  const double z = double(s.intercept ? product + w[s.features] : product);
+  const double y = double(static_cast<const T*>(s.targets)[sample * s.target_count]);
+  const double weight = s.weight ? double(static_cast<const T*>(s.weight)[sample]) : 1.0;
+  double loss;
+  heads.at[b.head].value_of_one(1, &z, &y, &loss, &g.slope);
+  g.type = s.type;
+  g.row = x;
+  g.ahead = row(q.ahead < row_ahead ? q.ahead : row_ahead);
+  g.features = s.features;
+  g.intercept = s.intercept;
+  g.slope *= weight;
+  fetch_target<T>(b, 2 * row_ahead);
+  return weight * loss;
+}
+
 template <class T>
 double dense_rows(const LinearBatch& b, std::size_t begin, std::size_t n, void* product,
                   double* scratch) {
