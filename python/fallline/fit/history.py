@@ -83,16 +83,20 @@ class History:
 class Epochs:
     """An epoch's loss from its steps': the mean over its samples, or under "sum" their sum."""
 
-    def __init__(self, sizes: Array, reduction: str) -> None:
-        self._weights = sizes / sizes.sum() if reduction == "mean" else np.ones(len(sizes))
+    def __init__(self, samples: int, batch_size: int, reduction: str) -> None:
+        self._steps = -(-samples // batch_size)
+        last = samples - (self._steps - 1) * batch_size
+        mean = reduction == "mean"
+        self._weights = (batch_size / samples, last / samples) if mean else (1.0, 1.0)
 
     def __len__(self) -> int:
-        return len(self._weights)
+        return self._steps
 
     def losses(self, steps: Array) -> Array:
         """Loss of each whole epoch in the losses of steps from an epoch's start."""
         whole = steps[: len(steps) - len(steps) % len(self)].reshape(-1, len(self))
-        means: Array = (whole * self._weights).sum(axis=1)
+        weight, last = self._weights
+        means: Array = weight * whole[:, :-1].sum(axis=1) + last * whole[:, -1]
         return means
 
 

@@ -17,7 +17,7 @@ from ..threads import get_num_threads
 from . import saving
 from .endless import noting_no_bound
 from .engine import Done, Engine, Halt, Job, engine_for, norm_of
-from .history import Epochs, History
+from .history import History
 from .plan import Plan
 from .progress import Bar
 from .rates import listening, lr_of, rates, steps_taken
@@ -61,7 +61,7 @@ class Run:
         )
         if previous is not None:
             np.copyto(self.engine.last, previous)
-        self._epochs = Epochs(plan.batch_sizes, plan.objective.reduction)
+        self._epochs = plan.epoch_losses()
         self._gradient = np.zeros_like(plan.phi)  # over all samples
         self._norm = norm_of(plan.optimizer, self._gradient)
         self._events = self._due()
