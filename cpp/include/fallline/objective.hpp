@@ -50,7 +50,7 @@ class Objective {
   // Whether a sample's loss depends on one combination of the parameters, along a row in memory,
   // and nothing is added to it.
   virtual bool is_along_rows() const { return false; }
-  // The loss of such a batch of one sample, and its gradient as a multiple of that row.
+  // Where so: the loss of a batch of one sample, and its gradient as a multiple of that row.
   virtual double along_row(const Request&, RowGradient&) const { return 0.0; }
 
   // What an evaluation costs, in elements of an update.

@@ -48,10 +48,10 @@ class Trainer {
   Trained run(const Steps& steps, Watch watch, int threads);
 
  private:
-  // Halts and records; `evaluate(request, step)` returns loss and norm, `take(step, norm)` steps.
   struct Point {
     double loss, norm;
   };
+  // Halts and records: `evaluate(request, i)` returns a Point, `take(i, norm)` takes step i.
   template <class Evaluate, class Take>
   Trained walk(const Steps& steps, Watch watch, const Evaluate& evaluate, const Take& take);
   bool is_along_rows(const KernelTable& kernels, const Steps& steps) const;

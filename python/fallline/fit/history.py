@@ -49,6 +49,11 @@ class Series:
         """All of them so far, as a view."""
         return self._room[: self._size]
 
+    @property
+    def final(self) -> Array:
+        """All of them, to be kept: a copy where a view would hold on to much more."""
+        return self.array if 2 * self._size >= len(self._room) else self.array.copy()
+
 
 class History:
     """Loss before each step on its batch, its learning rate, and the norm of its gradient."""

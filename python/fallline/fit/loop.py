@@ -252,10 +252,10 @@ class Run:
             success=self.rules.success(stop.status),
             status=stop.status,
             message=stop.message,
-            history=self.history.loss.array,
+            history=self.history.loss.final,
             history_epoch=self._epochs.losses(self.history.loss.array),
-            history_lr=self.history.lr.array,
-            history_grad_norm=self.history.grad_norm.array,
+            history_lr=self.history.lr.final,
+            history_grad_norm=self.history.grad_norm.final,
             optimizer=plan.optimizer,
         )
         if plan.final_loss:
