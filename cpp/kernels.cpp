@@ -17,6 +17,7 @@ using u64 = std::uint64_t;
 #include "fallline/rounding.hpp"
 #include "fallline/reduce.hpp"
 #include "fallline/tile.hpp"
+#include "fallline/row_step.hpp"
 #include "fallline/pair_kernels.hpp"
 
 template <int... i>
@@ -49,6 +50,7 @@ constexpr KernelTable table = {FALLLINE_NAME(FALLLINE_ISA),
                                rule_count,
                                update,
                                sum_squares,
+                               step_along,
                                pair_products,
                                pair_combination,
                                any_dot};

@@ -16,6 +16,14 @@ std::size_t LinearModel::work(std::size_t size) const {
   return size * (row * samples_.outputs / 4 + 8);
 }
 
+bool LinearModel::is_along_rows() const {
+  return !samples_.sparse() && samples_.outputs == 1 && terms().l2 == 0.0;
+}
+
+double LinearModel::along_row(const Request& request, RowGradient& gradient) const {
+  return active_objectives().dense_row({&samples_, &request, head_, nullptr}, gradient);
+}
+
 double LinearModel::accumulate(const Request& request, int threads, Workspace& workspace) const {
   if (samples_.sparse()) return accumulate_sparse(request, threads, workspace);
   const LinearBatch batch{&samples_, &request, head_, nullptr};

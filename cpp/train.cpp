@@ -61,13 +61,9 @@ void Trainer::step(const KernelTable& kernels, int threads) {
     update(kernels, {&tensor_, 1}, {&cohort_, 1}, layout_, threads, partials_, {});
 }
 
-Trained Trainer::run(const Steps& steps, Watch watch, int threads) {
-  const DefaultFloatEnvironment environment;
-  const KernelTable& kernels = active_kernels();
-  const std::size_t bytes = tensor_.size * item_size[int(tensor_.param_type)];
+template <class Evaluate, class Take>
+Trained Trainer::walk(const Steps& steps, Watch watch, const Evaluate& evaluate, const Take& take) {
   Request request;
-  request.phi = tensor_.param;
-  request.product = gradient_;
   request.size = objective_.samples();
   for (std::size_t i = 0; i < steps.count; ++i) {
     if (steps.order) {
@@ -75,17 +71,71 @@ Trained Trainer::run(const Steps& steps, Watch watch, int threads) {
       request.size = std::size_t(steps.offsets[i + 1] - steps.offsets[i]);
       request.ahead = std::size_t(steps.offsets[steps.count] - steps.offsets[i + 1]);
     }
-    const double loss = objective_.evaluate(request, threads, workspace_);
-    const double norm = gradient_norm(kernels, threads);
+    const auto [loss, norm] = evaluate(request, i);
     if (const Halted halted = look(loss, norm, watch); halted != Halted::no)
       return {i, halted, loss, norm};
     watch.previous = steps.losses[i] = loss;
     steps.norms[i] = norm;
-    copy(last_, tensor_.param, bytes, threads);
-    load(steps, i, norm);
-    step(kernels, threads);
+    take(i, norm);
   }
   return {steps.count, Halted::no, 0.0, 0.0};
+}
+
+Trained Trainer::run(const Steps& steps, Watch watch, int threads) {
+  const DefaultFloatEnvironment environment;
+  const KernelTable& kernels = active_kernels();
+  if (is_along_rows(kernels, steps)) return run_along_rows(kernels, steps, watch);
+  const std::size_t bytes = tensor_.size * item_size[int(tensor_.param_type)];
+  return walk(
+      steps, watch,
+      [&](Request& request, std::size_t) {
+        request.phi = tensor_.param;
+        request.product = gradient_;
+        const double loss = objective_.evaluate(request, threads, workspace_);
+        return Point{loss, gradient_norm(kernels, threads)};
+      },
+      [&](std::size_t i, double norm) {
+        copy(last_, tensor_.param, bytes, threads);
+        load(steps, i, norm);
+        step(kernels, threads);
+      });
+}
+
+// Whether every step goes along one sample's row and depends on nothing else.
+bool Trainer::is_along_rows(const KernelTable& kernels, const Steps& steps) const {
+  const RuleInfo& rule = kernels.rules[cohort_.rule];
+  return objective_.is_along_rows() && tensor_.size <= tile_size && steps.order &&
+         std::size_t(steps.offsets[steps.count] - steps.offsets[0]) == steps.count &&
+         std::isinf(steps.max_norm) && rule.slots + rule.sums == 0;
+}
+
+// Before a step is taken its norm is looked at, which is known when the parameters after it are: so
+// these go to an array of their own, and the three arrays change places.
+Trained Trainer::run_along_rows(const KernelTable& kernels, const Steps& steps,
+                                const Watch& watch) {
+  const std::size_t bytes = tensor_.size * item_size[int(tensor_.param_type)];
+  const std::size_t stride = (bytes + cache_line - 1) / cache_line * cache_line;
+  std::vector<char> memory(3 * stride + cache_line);
+  char* before = memory.data() + -reinterpret_cast<std::uintptr_t>(memory.data()) % cache_line;
+  char *now = before + stride, *after = now + stride;
+  std::memcpy(before, last_, bytes);
+  std::memcpy(now, tensor_.param, bytes);
+  RowGradient gradient;
+  const Trained trained = walk(
+      steps, watch,
+      [&](Request& request, std::size_t i) {
+        request.phi = now;
+        const double loss = objective_.along_row(request, gradient);
+        load(steps, i, 0.0);
+        return Point{loss, std::sqrt(kernels.step_along(cohort_, gradient, now, after))};
+      },
+      [&](std::size_t, double) {
+        std::swap(before, now);
+        std::swap(now, after);
+      });
+  std::memcpy(last_, before, bytes);
+  std::memcpy(tensor_.param, now, bytes);
+  return trained;
 }
 
 }  // namespace fallline

@@ -203,7 +203,6 @@ def test_commands_have_these_options(page: Path) -> None:
     [
         ("choosing.py", "--quick", "sklearn", "| batch size | 0.0003 |"),
         ("large_parameters.py", "5000", "ml_dtypes safetensors", "bfloat16"),
-        ("small_fits.py", "--quick", "torch sklearn", "ratio"),
     ],
 )
 def test_the_scripts_behind_the_figures_run(

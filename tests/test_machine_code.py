@@ -178,7 +178,7 @@ def test_rows_pass_at_full_width(
 # Loops of the objectives and how many there are of each: heads, curves and activations as listed in
 # cpp/include/fallline, by compute type where they have one.
 LOOPS = {
-    r"\b(linear|logistic|softmax)::(value|curve)\(": 6,
+    r"\b(linear|logistic|softmax)::(value<8ul>|curve)\(": 6,
     r"\bcurve_points<.*(gabor|shallow_relu), (float|double)>": 4,
     r"\bactivate_as<.*(gelu|identity|relu|sigmoid|silu|softplus|tanh), (float|double)>": 14,
     r"\bpull_back_as<(float|double)>": 2,

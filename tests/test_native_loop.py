@@ -84,6 +84,46 @@ def test_stops_where_it_would_one_by_one(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "diverged" in diverged.message
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("d", [1, 31, 32, 77, 512, 1023, 1024])
+def test_a_sample_a_step(monkeypatch: pytest.MonkeyPatch, d: int, dtype: Any) -> None:
+    """Rules without states go along the sample's row, without a gradient in memory."""
+    rng = np.random.default_rng(d)
+    samples = rng.standard_normal((40, d)).astype(dtype)
+    samples[::3, 0] = 0  # gradients of -0 and parameters of -0
+    y, weight = rng.random(40), rng.random(40)
+    start = np.full(d, -0.0, dtype)
+    for model, options in (
+        (fl.objectives.LogisticRegression, {}),
+        (fl.objectives.LogisticRegression, {"sample_weight": weight, "reduction": "sum"}),
+        (fl.objectives.LinearRegression, {"sample_weight": weight, "intercept": False}),
+    ):
+        f = model(samples, y, backend="native", **options)
+        x0 = start if f.n_params == d else np.append(start, dtype(1))
+        for rule, settings in (
+            (fl.SGD, {"weight_decay": 0.1}),
+            (fl.SGD, {"lr": fl.schedules.Cosine(1e-3, steps=90)}),
+            (fl.Signum, {"beta": 0.0}),
+            (fl.SGD, {"max_norm": 0.5}),  # these two do not
+            (fl.SGD, {"momentum": 0.9}),
+        ):
+            settings = {"lr": 1e-3, "batch_size": 1, "steps": 101, **settings}
+            fitted = both(monkeypatch, f=f, x0=x0, optimizer=rule, **settings)
+            assert fitted.nit == 101
+            assert not np.array_equal(fitted.x, x0)
+
+
+def test_a_sample_a_step_halts_as_others_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = fl.objectives.LinearRegression(X, SCORES, backend="native")
+    diverged = both(monkeypatch, f=line, optimizer=fl.SGD, lr=10.0, batch_size=1, steps=3000)
+    assert "diverged" in diverged.message
+    assert 1 < diverged.nit < 3000
+    flat = fl.objectives.LinearRegression(X, X @ np.ones(D), backend="native")
+    for batch_size in (1, None):
+        both(monkeypatch, f=flat, optimizer=fl.SGD, lr=0.05, batch_size=batch_size, gtol=1e-6,
+             epochs=900)  # fmt: skip
+
+
 def test_a_span_of_the_loop_is_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """That the loop in C++ is the one that ran."""
 
@@ -110,18 +150,21 @@ def test_threads_and_isas(isa: str) -> None:
     f = fl.objectives.SoftmaxRegression(
         RNG.standard_normal((3000, 40)), np.arange(3000) % 7, backend="native"
     )
-    fits = []
+    line = fl.objectives.LinearRegression(X[:, :3], SCORES, backend="native")
+    fits, alone = [], []
     before = fl.get_isa(), fl.get_num_threads()
     try:
         for name, threads in (("sse2", 1), (isa, 1), (isa, 2), (isa, 3)):
             fl.set_isa(name if name in fl.isas() else isa)
             fl.set_num_threads(threads)
             fits.append(fl.minimize(f, optimizer=fl.Adam, lr=0.01, batch_size=1000, epochs=4))
+            alone.append(fl.minimize(line, optimizer=fl.SGD, lr=0.01, batch_size=1, epochs=4))
     finally:
         fl.set_isa(before[0])
         fl.set_num_threads(before[1])
-    for other in fits[1:]:
-        assert_same(fits[0], other)
+    for first, *others in (fits, alone):
+        for other in others:
+            assert_same(first, other)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -1,5 +1,6 @@
-// Prints a checksum of 20 steps for every rule and storage type, and of every linear model's and
-// curve's losses and products: the bits that every ISA and every machine must agree on.
+// Prints a checksum of 20 steps for every rule and storage type, and of every linear model's losses,
+// products and steps, and every curve's losses and products: the bits that every ISA and every
+// machine must agree on.
 //
 //   checksums          with the best ISA usable here
 //   checksums avx2     with this one
@@ -21,6 +22,8 @@ void print(const char* name, const char* kind, DType type, std::uint64_t checksu
 
 void print_models() {
   const ObjectiveTable& table = active_objectives();
+  int sgd = 0;
+  while (std::string_view(active_kernels().rules[sgd].name) != "sgd") ++sgd;
   for (int head = 0; head < table.head_count; ++head)
     for (DType type : {DType::f64, DType::f32})
       for (std::size_t features : {1u, 7u, 70u}) {
@@ -31,6 +34,8 @@ void print_models() {
         ModelProblem wide(head, type, 700, features, outputs, 0.3, true);
         print(table.heads[head], "sparse", type, narrow.checksum(1));
         print(table.heads[head], "sparse64", type, wide.checksum(3));
+        ModelProblem one(head, type, 300, features, outputs, 1.0, false, 0.0);
+        print(table.heads[head], "steps", type, one.steps_checksum(sgd));
       }
 }
 

@@ -1,9 +1,12 @@
 // A fixed piece of work for any linear model's loss: samples from an integer hash.
 #pragma once
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <vector>
 
 #include "fallline/linear_model.hpp"
+#include "fallline/train.hpp"
 #include "problem.hpp"
 
 namespace fallline::test {
@@ -12,7 +15,7 @@ class ModelProblem {
  public:
   // Dense where `density` is 1; else CSR that keeps about so many of the entries.
   ModelProblem(int head, DType type, std::size_t rows, std::size_t features, std::size_t outputs,
-               double density, bool wide)
+               double density, bool wide, double l2 = 0.1)
       : rows_(rows), density_(density) {
     const auto buffer = [&](std::size_t n) { return finite(type, n); };
     Samples s;
@@ -43,7 +46,7 @@ class ModelProblem {
       s.indices = wide ? static_cast<const void*>(columns64_.data()) : columns32_.data();
     }
     model_ = std::make_unique<LinearModel>(
-        s, head, Objective::Terms{true, 0.1, {{std::size_t{0}, s.weights()}}});
+        s, head, Objective::Terms{true, l2, {{std::size_t{0}, s.weights()}}});
   }
 
   // Of losses, gradients and Hessian-vector products: all samples, and a shuffled batch.
@@ -62,6 +65,32 @@ class ModelProblem {
         sum.add(model_->evaluate(request, threads, workspace_));
         sum.add(product_);
       }
+    return sum.value();
+  }
+
+  // Of the parameters, losses and norms of steps of a rule, a sample each.
+  std::uint64_t steps_checksum(int rule) {
+    Tensor tensor{};
+    tensor.param = phi_.data();
+    tensor.size = model_->params();
+    tensor.param_type = tensor.grad_type = model_->type();
+    Trainer trainer(*model_, rule, tensor, product_.data(), direction_.data());
+    std::vector<std::int64_t> order, offsets;
+    for (std::size_t i = 0; i < rows_; ++i) order.push_back(std::int64_t(hash(i) % rows_));
+    for (std::size_t i = 0; i <= rows_; ++i) offsets.push_back(std::int64_t(i));
+    const std::vector<double> coefficients(max_coefficients * rows_, 0.01);
+    std::vector<double> losses(rows_), norms(rows_);
+    const double never = std::numeric_limits<double>::quiet_NaN(), infinity = HUGE_VAL;
+    trainer.run({rows_, order.data(), offsets.data(), coefficients.data(), max_coefficients,
+                 infinity, losses.data(), norms.data()},
+                {infinity, never, never, never}, 1);
+    Checksum sum;
+    sum.add(phi_);
+    sum.add(direction_);
+    for (std::size_t i = 0; i < rows_; ++i) {
+      sum.add(losses[i]);
+      sum.add(norms[i]);
+    }
     return sum.value();
   }
 

@@ -76,8 +76,8 @@ class Minibatches:
                 f"drop_last leaves nothing of {n_samples} samples with batch_size={batch_size}"
             )
         kept = n_samples - n_samples % batch_size if drop_last else n_samples
-        self._starts = np.arange(0, kept, batch_size, dtype=np.int64)  # of an epoch's batches
         self._kept = kept
+        self._steps = -(-kept // batch_size)
         self._rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(STREAM,)))
         self._most = max(1, BLOCK // n_samples)
         self._rows = 0  # epochs in the block
@@ -88,7 +88,7 @@ class Minibatches:
     @property
     def steps_per_epoch(self) -> int:
         """Number of batches in an epoch."""
-        return len(self._starts)
+        return self._steps
 
     @property
     def step(self) -> int:
@@ -122,12 +122,18 @@ class Minibatches:
         0.3 µs instead of 1.8.
         """
         self._before = self._rng.bit_generator.state
-        rows = np.tile(np.arange(self.n_samples, dtype=np.int64), (epochs, 1))
+        # Few arrays of an epoch's length: to touch new memory takes as long as to draw.
+        rows = np.arange(epochs * self.n_samples, dtype=np.int64).reshape(epochs, -1)
+        rows -= rows[:, :1].copy()
         self._rng.permuted(rows, axis=1, out=rows)
         self._rows = epochs
         self._order = np.ascontiguousarray(rows[:, : self._kept]).reshape(-1)
-        starts = np.arange(epochs, dtype=np.int64)[:, None] * self._kept + self._starts
-        self._offsets = np.append(starts.reshape(-1), epochs * self._kept)
+        self._offsets = np.arange(epochs * self._steps + 1, dtype=np.int64)
+        self._offsets *= self.batch_size
+        missing = self._steps * self.batch_size - self._kept  # in an epoch's last batch
+        starts = self._offsets[:-1].reshape(epochs, -1)
+        starts -= missing * np.arange(epochs, dtype=np.int64)[:, None]
+        self._offsets[-1] -= missing * epochs
 
     def state_dict(self) -> dict[str, Any]:
         """Where it stands, as a dict that JSON can hold.

@@ -4,7 +4,9 @@
 // Of a block of rows at a time: outputs z, targets y, slopes ∂ℓ/∂z and directions u are by output,
 // block_rows numbers each.
 struct Head {
-  void (*value)(std::size_t outputs, const double* z, const double* y, double* loss, double* slope);
+  using Value = void (*)(std::size_t outputs, const double* z, const double* y, double* loss,
+                         double* slope);
+  Value value, value_of_one;  // of one row: one number each
   // u becomes (∂²ℓ/∂z²) u.
   void (*curve)(std::size_t outputs, const double* z, const double* y, double* u);
 };
@@ -27,7 +29,7 @@ inline constexpr int head_count = __COUNTER__ - first_head;
 
 inline constexpr auto heads = list_of<Head, head_count>([]<int i>(Constant<i>) {
   using head = typename RegisteredHead<i>::type;
-  return Head{head::value, head::curve};
+  return Head{head::template value<block_rows>, head::template value<1>, head::curve};
 });
 inline constexpr auto head_names =
     list_of<const char*, head_count>([]<int i>(Constant<i>) { return RegisteredHead<i>::name; });

@@ -28,6 +28,10 @@ struct KernelTable {
   double (*sum_squares)(const Tensor& tensor, double factor, std::size_t begin, std::size_t n,
                         Scratch& scratch, bool* finite);
 
+  // A step of a rule without slots and sums along one sample's gradient, unscaled, from parameters
+  // of at most one tile to others: Σ g², as sum_squares forms it.
+  double (*step_along)(const Cohort& cohort, const RowGradient& g, const void* from, void* to);
+
   // One tile of what pairs.hpp defines; a sum's partials are `stride` apart from the next sum's.
   void (*pair_products)(const Pairs& pairs, const NewPair& added, std::size_t begin, std::size_t n,
                         double* sums, std::size_t stride);

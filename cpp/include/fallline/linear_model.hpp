@@ -13,6 +13,8 @@ class LinearModel : public Objective {
         head_(head) {}
 
   std::size_t work(std::size_t size) const override;
+  bool is_along_rows() const override;
+  double along_row(const Request& request, RowGradient& gradient) const override;
 
  private:
   double accumulate(const Request& request, int threads, Workspace& workspace) const override;

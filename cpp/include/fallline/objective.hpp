@@ -47,6 +47,12 @@ class Objective {
   // Loss over the batch, and its gradient or Hessian-vector product: s·Σ and penalty.
   double evaluate(Request request, int threads, Workspace& workspace) const;
 
+  // Whether a sample's loss depends on one combination of the parameters, along a row in memory,
+  // and nothing is added to it.
+  virtual bool is_along_rows() const { return false; }
+  // Where so: the loss of a batch of one sample, and its gradient as a multiple of that row.
+  virtual double along_row(const Request&, RowGradient&) const { return 0.0; }
+
   // What an evaluation costs, in elements of an update.
   virtual std::size_t work(std::size_t size) const = 0;
 
@@ -54,6 +60,8 @@ class Objective {
   // Σ w·ℓ over the batch; the product becomes scale · Σ w·∂ℓ or, with a direction,
   // scale · Σ w·(∂²ℓ)v. The same bits at any number of threads.
   virtual double accumulate(const Request& request, int threads, Workspace& workspace) const = 0;
+
+  const Terms& terms() const { return terms_; }
 
  private:
   DType type_;

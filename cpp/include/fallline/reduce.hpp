@@ -5,6 +5,13 @@
 
 inline constexpr std::size_t lanes = 32;
 
+inline double lane_tree(double* lane) {
+#pragma GCC unroll 8
+  for (std::size_t width = lanes / 2; width > 0; width /= 2)
+    for (std::size_t l = 0; l < width; ++l) lane[l] += lane[l + width];
+  return lane[0];
+}
+
 // Σ term(x_i, …) of the elements of one array or of several.
 template <class Term, class... T>
 double lane_sum(std::size_t n, Term term, const T* __restrict... x) {
@@ -15,9 +22,7 @@ double lane_sum(std::size_t n, Term term, const T* __restrict... x) {
     for (std::size_t l = 0; l < lanes; ++l) lane[l] += term(x[i + l]...);
   }
   for (std::size_t l = 0; i + l < n; ++l) lane[l] += term(x[i + l]...);
-  for (std::size_t width = lanes / 2; width > 0; width /= 2)
-    for (std::size_t l = 0; l < width; ++l) lane[l] += lane[l + width];
-  return lane[0];
+  return lane_tree(lane);
 }
 
 template <class T>

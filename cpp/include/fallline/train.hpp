@@ -48,6 +48,15 @@ class Trainer {
   Trained run(const Steps& steps, Watch watch, int threads);
 
  private:
+  struct Point {
+    double loss, norm;
+  };
+  // Halts and records: `evaluate(request, i)` returns a Point, `take(i, norm)` takes step i.
+  template <class Evaluate, class Take>
+  Trained walk(const Steps& steps, Watch watch, const Evaluate& evaluate, const Take& take);
+  bool is_along_rows(const KernelTable& kernels, const Steps& steps) const;
+  Trained run_along_rows(const KernelTable& kernels, const Steps& steps, const Watch& watch);
+
   void load(const Steps& steps, std::size_t i, double norm);
   double gradient_norm(const KernelTable& kernels, int threads);
   void step(const KernelTable& kernels, int threads);

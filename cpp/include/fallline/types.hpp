@@ -39,6 +39,16 @@ struct Tensor {
   std::uint32_t row;    // where the tensor is one row of a parameter
 };
 
+// The gradient of one sample that is a multiple of its row: slope · (row, 1 if `intercept`).
+struct RowGradient {
+  DType type;  // of the row, the slope and the parameters: f32 or f64
+  const void* row;
+  const void* ahead;  // a row that will be needed soon
+  std::size_t features;
+  bool intercept;
+  double slope;
+};
+
 // What all tensors with the same hyperparameters and the same step count share in one step.
 struct Cohort {
   int rule;

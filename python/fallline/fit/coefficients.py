@@ -55,10 +55,14 @@ def coefficient_table(
         # The very first step is the one that rules treat differently.
         alone = 1 if t == 0 else 0
         first, _ = _one_by_one(cls, group, every_lr[:alone], t, state)
-        rest = _at_once(
+        columns = _at_once(
             cls, group, lrs if np.ndim(lrs) == 0 else lrs[alone:], t + alone, count - alone
         )
-        return np.concatenate([first.reshape(alone, rest.shape[1]), rest]), (state,)
+        table = np.empty((count, len(columns)))
+        table[:alone] = first.reshape(alone, len(columns))
+        for j, column in enumerate(columns):
+            table[alone:, j] = column
+        return table, (state,)
     except (TypeError, ValueError, ArithmeticError):
         return _one_by_one(cls, group, every_lr, t, state)[0], (state,)
 
@@ -74,15 +78,13 @@ def _one_by_one(
     return np.array(rows, np.float64), tuple(states)
 
 
-def _at_once(cls: type[Optimizer], group: Group, lrs: Any, t: int, count: int) -> Array:
+def _at_once(cls: type[Optimizer], group: Group, lrs: Any, t: int, count: int) -> tuple[Any, ...]:
+    """A number or an array for each coefficient."""
     lr = float(lrs) if np.ndim(lrs) == 0 else lrs.view(Lockstep)
     steps = np.arange(t + 1, t + count + 1).view(Lockstep)
     with np.errstate(all="raise"):
-        columns = _on_arrays(cls)(cls, group, lr, steps, {})
-    table = np.empty((count, len(columns)))
-    for j, column in enumerate(columns):
-        table[:, j] = column
-    return table
+        columns: tuple[Any, ...] = _on_arrays(cls)(cls, group, lr, steps, {})
+    return columns
 
 
 def _on_arrays(cls: type[Optimizer]) -> FunctionType:

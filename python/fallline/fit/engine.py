@@ -20,6 +20,7 @@ from ..second_order import Method
 from ..second_order._method import ENDLESS
 from ..threads import get_num_threads
 from .coefficients import coefficient_table
+from .history import Record
 from .rates import rates
 from .result import Status
 
@@ -74,14 +75,6 @@ class Done(NamedTuple):
 
     steps: int
     halt: Halt | None
-
-
-class Record(NamedTuple):
-    """What becomes of each step of a span."""
-
-    losses: Array
-    norms: Array
-    lrs: Array  # filled with the optimizer's
 
 
 @dataclass

@@ -16,8 +16,8 @@ from ..second_order import Method
 from ..threads import get_num_threads
 from . import saving
 from .endless import noting_no_bound
-from .engine import Done, Engine, Halt, Job, Record, engine_for, norm_of
-from .history import Epochs, History
+from .engine import Done, Engine, Halt, Job, engine_for, norm_of
+from .history import History
 from .plan import Plan
 from .progress import Bar
 from .rates import listening, lr_of, rates, steps_taken
@@ -43,7 +43,7 @@ class Run:
 
     def __init__(self, plan: Plan, source: str | os.PathLike[str] | None = None) -> None:
         self.plan = plan
-        self.history = History()
+        self.history = History(plan.last_step)
         self.nit = 0
         self.saddles = Saddles(plan)
         previous = None if source is None else self._restore(source)
@@ -61,7 +61,7 @@ class Run:
         )
         if previous is not None:
             np.copyto(self.engine.last, previous)
-        self._epochs = Epochs(plan.batch_sizes, plan.objective.reduction)
+        self._epochs = plan.epoch_losses()
         self._gradient = np.zeros_like(plan.phi)  # over all samples
         self._norm = norm_of(plan.optimizer, self._gradient)
         self._events = self._due()
@@ -121,8 +121,8 @@ class Run:
         plan = self.plan
         span = None if plan.batches is None else plan.batches.take(most)
         count = most if span is None else len(span)
-        lrs = np.array(np.broadcast_to(rates(plan.optimizer, count), count))
-        record = Record(np.empty(count), np.empty(count), lrs)
+        record = self.history.room(count)
+        record.lrs[:] = rates(plan.optimizer, count)
         previous = float(self.history.loss.array[-1]) if self.nit else math.nan
         taken = steps_taken(plan.optimizer)
         done = Done(0, None)
@@ -134,7 +134,7 @@ class Run:
         finally:
             n = done.steps
             self.nit += n
-            self.history.extend(record.losses[:n], record.lrs[:n], record.norms[:n])
+            self.history.grow(n)
         return count, done.halt
 
     def _until(self, event: Event) -> int:
@@ -204,7 +204,7 @@ class Run:
         arrays, numbers = saving.read(source, self.plan)
         self.nit = numbers["steps"]
         self.saddles.escapes = [tuple(escape) for escape in numbers["escapes"]]
-        self.history.extend(*(arrays[name] for name in self.history.arrays()))
+        self.history.restore(arrays)
         return arrays["previous"]
 
     # ---- the end -------------------------------------------------------------------------------
@@ -252,10 +252,10 @@ class Run:
             success=self.rules.success(stop.status),
             status=stop.status,
             message=stop.message,
-            history=self.history.loss.array.copy(),
+            history=self.history.loss.final,
             history_epoch=self._epochs.losses(self.history.loss.array),
-            history_lr=self.history.lr.array.copy(),
-            history_grad_norm=self.history.grad_norm.array.copy(),
+            history_lr=self.history.lr.final,
+            history_grad_norm=self.history.grad_norm.final,
             optimizer=plan.optimizer,
         )
         if plan.final_loss:

@@ -8,15 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from .._types import Array
 from ..minibatch import Minibatches
 from ..objectives import Objective
 from ..optimizer import Optimizer
 from ..second_order import Method
 from .averaging import Average
-from .history import Trajectory
+from .history import Epochs, Trajectory
 from .result import Result
 from .svrg import VarianceReduction
 
@@ -62,12 +60,10 @@ class Plan:
         by_epochs = math.inf if self.epochs is None else self.epochs * self.steps_per_epoch
         return min(by_epochs, math.inf if self.steps is None else self.steps)
 
-    @property
-    def batch_sizes(self) -> Array:
-        """Samples in each batch of an epoch."""
+    def epoch_losses(self) -> Epochs:
+        """What makes an epoch's loss of its steps'."""
         if self.batches is None:
-            return np.ones(1)
-        n, size, count = self.batches.n_samples, self.batches.batch_size, self.steps_per_epoch
-        sizes = np.full(count, float(size))
-        sizes[-1] = min(size, n - (count - 1) * size)
-        return sizes
+            return Epochs(1, 1, self.objective.reduction)
+        size = self.batches.batch_size
+        seen = min(self.batches.n_samples, self.steps_per_epoch * size)
+        return Epochs(seen, size, self.objective.reduction)

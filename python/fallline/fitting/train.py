@@ -168,8 +168,7 @@ class _Watch:
 
     def __post_init__(self) -> None:
         n = self.problem.objective.n_samples
-        starts = np.arange(0, n, self.problem.recipe.batch_size or n)
-        self._epochs = Epochs(np.diff(starts, append=n), "mean")
+        self._epochs = Epochs(n, self.problem.recipe.batch_size or n, "mean")
 
     @property
     def seconds(self) -> float:

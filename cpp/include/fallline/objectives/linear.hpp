@@ -1,14 +1,15 @@
 // Squared error: ℓ = Σ (z − y)².
 struct linear {
+  template <std::size_t rows>
   static void value(std::size_t outputs, const double* z, const double* y, double* loss,
                     double* slope) {
-    for (std::size_t r = 0; r < block_rows; ++r) loss[r] = 0;
+    for (std::size_t r = 0; r < rows; ++r) loss[r] = 0;
     for (std::size_t c = 0; c < outputs; ++c) {
 #pragma omp simd
-      for (std::size_t r = 0; r < block_rows; ++r) {
-        const double residual = z[c * block_rows + r] - y[c * block_rows + r];
+      for (std::size_t r = 0; r < rows; ++r) {
+        const double residual = z[c * rows + r] - y[c * rows + r];
         loss[r] += residual * residual;
-        slope[c * block_rows + r] = 2.0 * residual;
+        slope[c * rows + r] = 2.0 * residual;
       }
     }
   }
