@@ -147,6 +147,7 @@ ExchangedTensors::ExchangedTensors(const py::tuple& types, const py::list& lists
       entry.state = fields[4];
       tensor.cohort = fields[5].cast<std::uint32_t>();
       entry.by_rows = fields[6].cast<bool>();
+      tensor.offset = fields[7].cast<std::uint64_t>();
       cohorts = std::max<std::size_t>(cohorts, tensor.cohort + 1);
       tensor.index = std::uint32_t(entries_.size());
       entry.tensor = tensors_.size();

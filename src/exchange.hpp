@@ -13,13 +13,14 @@ namespace fallline::python {
 class ExchangedTensors : public Tensors {
  public:
   // `types` have the API and no memory but their own. Every parameter of `lists`, in order, has an
-  // entry (home, master, slots, numbers, state, cohort, by_rows), or None where it has no state:
-  // then it must have no gradient either.
+  // entry (home, master, slots, numbers, state, cohort, by_rows, offset), or None where it has no
+  // state: then it must have no gradient either.
   //   home     the tensor that is updated: the parameter, its local part, a copy
   //   master   what is updated in place of `home`, which gets it rounded; or None
   //   numbers  tensors of one element that hold what the rule counts, in the order of `numbers`
   //            in update()
   //   state    the dict that holds slots and numbers, or None
+  //   offset   of a shard: its first element's place in the whole
   // `local(param)` is the tensor that a parameter of another type has here. `conform(i, grad)`
   // makes a gradient that is not plainly fine so, or raises; (indices, values) have a gradient of
   // some rows; None says that it is to be bound anew. `shim` is None, or (make, read, free): what

@@ -19,12 +19,13 @@ from ..backends import Backend
 from ..kernel import Kernel
 from ..optimizer import Optimizer as Rule
 from ..optimizer import State
-from . import _tensors
+from . import _mesh, _tensors
 from ._shim import shim
 from ._tensors import PLAIN, compute_dtype, local
 
-# (home, master, slots, numbers, state, cohort, by_rows) of a parameter; None: it has no state
-Entry = tuple[Tensor, "Tensor | None", tuple[Tensor, ...], tuple[Tensor, ...], Any, int, bool]
+# (home, master, slots, numbers, state, cohort, by_rows, offset) of a parameter; None: it has no
+# state
+Entry = tuple[Tensor, "Tensor | None", tuple[Tensor, ...], tuple[Tensor, ...], Any, int, bool, int]
 
 
 @dataclass
@@ -88,6 +89,7 @@ class Bound:
         self.names: list[str] = []  # by bound tensor
         self.cohorts: list[Cohort] = []
         self.packed: list[tuple[Tensor, Tensor]] = []  # parameters with gaps, and their copies
+        self.on_mesh: list[Tensor] = []  # parameters that have parts on other ranks
         self._all_names: list[str] = []  # by parameter
         self._entries: list[Entry | None] = []
         self._written: list[tuple[str, Tensor]] = []
@@ -100,6 +102,8 @@ class Bound:
             for i, param in enumerate(group["params"]):
                 name = _name(group, g, i)
                 self._all_names.append(name)
+                if type(param) not in PLAIN and hasattr(param, "device_mesh"):
+                    self.on_mesh.append(param)
                 bound = self._bind(name, param, state, rule)
                 if bound is None:
                     self._entries.append(None)
@@ -114,7 +118,9 @@ class Bound:
                     self.cohorts.append(Cohort(g, rule.kernel, rows))
                     progress.append((t, scalars))
                 self.cohorts[keys[key]].params.append(param)
-                self._entries.append((*parts, keys[key], rows))
+                counts = rule.group["rounding"] == "stochastic"
+                offset = _mesh.offset_in_whole(param) if counts else 0
+                self._entries.append((*parts, keys[key], rows, offset))
                 self.names.append(name)
         _tensors.check_apart(self._written)
         self.progress: list[Any] = [(tuple(progress), None)]
@@ -122,6 +128,12 @@ class Bound:
         lists = [group["params"] for group in groups]
         self.native = _native(backend, lists, self._entries, self._local, self._conform)
         self.native.remember_state(state)
+
+    def accept(self, lists: list[Any], state: dict[Any, Any]) -> bool | list[bool]:
+        """Bind the gradients, if nothing else has changed; see :class:`Native`."""
+        for param in self.on_mesh:
+            _mesh.place_gradient(param)
+        return self.native.accept(lists, state)
 
     def _bind(
         self, name: str, param: Tensor, state: dict[Any, Any], of: GroupRule

@@ -20,7 +20,7 @@ from ..optimizer import ON_NONFINITE, State
 from ..optimizer import Optimizer as Rule
 from ..storage import STORAGE
 from ..threads import get_num_threads
-from . import _checkpoint, _tensors
+from . import _checkpoint, _mesh, _tensors
 from ._binding import Bound, GroupRule
 from ._signatures import FLAGS, OWN, TORCHS, check_flags
 from ._signatures import hyperparameters as names_of
@@ -198,13 +198,13 @@ class Optimizer(torch.optim.Optimizer):
                 if not new.binds_like(rule):
                     bound = None
         lists = [group["params"] for group in self.param_groups]
-        taking_part = bound is not None and bound.native.accept(lists, self.state)
+        taking_part = bound is not None and bound.accept(lists, self.state)
         if bound is None or taking_part is False:
             self._settle(self._bound)
             self._bound = bound = Bound(
                 self._backend, self.param_groups, self.state, self._rules, self._check_rows
             )
-            taking_part = bound.native.accept(lists, self.state)
+            taking_part = bound.accept(lists, self.state)
             assert taking_part is not False
         active = taking_part if isinstance(taking_part, list) else [True] * len(bound.cohorts)
         for cohort, own in zip(bound.cohorts, active, strict=True):
@@ -262,12 +262,16 @@ class Optimizer(torch.optim.Optimizer):
         if max_norm is None and mode in ("warn", "ignore"):
             return scale
         total, bad = bound.native.sum_squares(scale, get_num_threads())
+        finite = bad < 0
+        where = "a parameter on another rank" if finite else bound.names[bad]
+        if bound.on_mesh:
+            params = (param for group in self.param_groups for param in group["params"])
+            total = _mesh.sum_squares(params, scale, total)
+            finite = finite and math.isfinite(total)
         self.grad_norm = norm = math.sqrt(total)
-        if bad >= 0 and mode == "raise":
-            raise FloatingPointError(
-                f"the gradient of {bound.names[bad]} is not finite; nothing was updated"
-            )
-        if bad >= 0 and mode == "skip":
+        if not finite and mode == "raise":
+            raise FloatingPointError(f"the gradient of {where} is not finite; nothing was updated")
+        if not finite and mode == "skip":
             return None
         if max_norm is None:
             return scale
