@@ -34,14 +34,16 @@ const void* address(const dlpack::Tensor& tensor) {
   return static_cast<const char*>(tensor.data) + tensor.byte_offset;
 }
 
-bool aligned(const dlpack::Tensor& tensor) {
-  return reinterpret_cast<std::uintptr_t>(address(tensor)) % (tensor.type_bits / 8) == 0;
-}
-
 std::size_t elements(const dlpack::Tensor& tensor) {
   std::size_t count = 1;
   for (std::int32_t d = 0; d < tensor.ndim; ++d) count *= std::size_t(tensor.shape[d]);
   return count;
+}
+
+// False too of zeros that were never written out, which have no memory.
+bool readable(const dlpack::Tensor& tensor) {
+  if (address(tensor) == nullptr) return elements(tensor) == 0;
+  return reinterpret_cast<std::uintptr_t>(address(tensor)) % (tensor.type_bits / 8) == 0;
 }
 
 // Shape and strides are those of `dims`; the stride of a dimension of size 1 says nothing.
@@ -267,7 +269,7 @@ bool ExchangedTensors::is_negative(PyObject* object) const {
 bool ExchangedTensors::plain_gradient(PyObject* grad, const Entry& entry, Tensor& tensor) const {
   dlpack::Tensor found;
   DType type;
-  if (!look(grad, found) || !find_dtype(found, type) || !aligned(found) ||
+  if (!look(grad, found) || !find_dtype(found, type) || !readable(found) ||
       !lies_like(found, &dims_[entry.dims], entry.ndim) || is_negative(grad))
     return false;
   // What lay apart in the last step does so still: what is written has not moved.

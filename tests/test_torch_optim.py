@@ -18,6 +18,7 @@ import fallline as fl
 
 torch = pytest.importorskip("torch")
 import fallline.torch as flt  # noqa: E402
+from tensors import assert_close, both, parameters, set_grads, train  # noqa: E402
 
 try:
     from torch.testing._internal.common_optimizers import OptimizerErrorEnum, optim_db
@@ -28,38 +29,6 @@ NAMES = list(fl.optimizers())
 SHARED = [name for name in NAMES if hasattr(torch.optim, name)]
 MODULES = [*SHARED, *flt.MORE]
 DATABASE = {info.optim_cls.__name__: info for info in optim_db}
-
-
-def parameters(dtype: Any = torch.float64, shapes: Any = ((4, 3), (5,), ()), seed: int = 0) -> Any:
-    torch.manual_seed(seed)
-    return [
-        torch.nn.Parameter(torch.randn(shape, dtype=torch.float64).to(dtype)) for shape in shapes
-    ]
-
-
-def set_grads(params: Any, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    for p in params:
-        p.grad = torch.randn(p.shape, dtype=torch.float64, generator=generator).to(p.dtype)
-
-
-def train(optimizer: Any, params: Any, first: int, last: int) -> None:
-    for k in range(first, last):
-        set_grads(params, k)
-        optimizer.step()
-
-
-def assert_close(ours: Any, theirs: Any, rtol: float = 1e-12) -> None:
-    for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a.detach(), b.detach(), rtol=rtol, atol=rtol)
-
-
-def both(name: str, params: Callable[[], Any] = parameters, **options: Any) -> Any:
-    ours, theirs = params(), params()
-    return (
-        (getattr(flt, name)(ours, **options), ours),
-        (getattr(torch.optim, name)(theirs, **options), theirs),
-    )
 
 
 @pytest.fixture

@@ -88,14 +88,14 @@ class Bound:
     ) -> None:
         self.names: list[str] = []  # by bound tensor
         self.cohorts: list[Cohort] = []
-        self.packed: list[tuple[Tensor, Tensor]] = []  # parameters with gaps, and their copies
+        self.packed: list[tuple[Tensor, Tensor]] = []  # not updated in place, and their copies
         self.on_mesh: list[Tensor] = []  # parameters that have parts on other ranks
         self._all_names: list[str] = []  # by parameter
         self._entries: list[Entry | None] = []
         self._written: list[tuple[str, Tensor]] = []
         # Together in memory, as a step reads and writes them all.
         count = sum(len(group["params"]) for group in groups)
-        self._steps = iter(torch.zeros(count, dtype=torch.float32).unbind())
+        self._steps = iter(torch.zeros(count, dtype=torch.float32, device="cpu").unbind())
         keys: dict[Any, int] = {}
         progress: list[tuple[int, State]] = []
         for g, (group, rule) in enumerate(zip(groups, rules, strict=True)):
@@ -145,9 +145,9 @@ class Bound:
         _tensors.check_parameter(name, param)
         home = local(param)
         initial = of.rule.initial_scalars(of.group)
-        if not _tensors.is_dense(home):
+        if not _tensors.in_place(home):
             self._written.append((name, home))
-            home, strided = torch.empty(home.shape, dtype=home.dtype), home
+            home, strided = torch.empty(home.shape, dtype=home.dtype, device="cpu"), home
             self.packed.append((strided, home))
         self._written.append((name, home))
         narrow = compute_dtype(home.dtype) != home.dtype
@@ -194,7 +194,7 @@ class Bound:
         if type(param) in PLAIN:
             return None
         tensor = local(param)
-        return tensor if _tensors.is_dense(tensor) else None
+        return tensor if _tensors.in_place(tensor) else None
 
     def _conform(self, i: int, grad: Tensor) -> Tensor | tuple[Tensor, Tensor] | None:
         entry = self._entries[i]
@@ -265,7 +265,7 @@ def _number(value: Any, dtype: torch.dtype) -> Tensor:
         if fits and value.device.type == "cpu" and type(value) in PLAIN:
             return value
         value = value.item()
-    return torch.tensor(float(value), dtype=dtype)
+    return torch.tensor(float(value), dtype=dtype, device="cpu")
 
 
 def _count(name: str, step: Any, fresh: Iterator[Tensor]) -> tuple[Tensor, int]:

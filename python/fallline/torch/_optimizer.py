@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 
 from .. import hyperparameters
 from .._types import OnNonfinite
@@ -142,6 +143,10 @@ class Optimizer(torch.optim.Optimizer):
         FloatingPointError
             A gradient is not finite and `on_nonfinite` is "raise"; nothing has been updated.
         """
+        if torch.compiler.is_dynamo_compiling():
+            return self._step_uncompiled(
+                closure, max_norm=max_norm, scale=scale, on_nonfinite=on_nonfinite
+            )
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -155,6 +160,11 @@ class Optimizer(torch.optim.Optimizer):
                 self._bound.native.release()
             self._lock.release()
         return loss
+
+    @_disable_dynamo
+    def _step_uncompiled(self, *args: Any, **options: Any) -> Any:
+        """For a compiled function that has a step in it: there is nothing here to trace."""
+        return Optimizer.step(self, *args, **options)
 
     def _update(self, max_norm: float | None, scale: float, on_nonfinite: OnNonfinite) -> None:
         if (found_inf := getattr(self, "found_inf", None)) is not None and found_inf.item():
