@@ -576,32 +576,44 @@ def test_loading_copies() -> None:
     assert torch.equal(opt.state[params[0]]["exp_avg"], before)
 
 
-def test_deepspeeds_layout() -> None:
+@pytest.mark.parametrize("name", ["AdamW", "Adam"])  # adamw_mode is in no state dict
+@pytest.mark.parametrize("amsgrad", [False, True])
+@pytest.mark.parametrize("state", [torch.float32, torch.bfloat16], ids=str)  # fp32_optimizer_states
+def test_deepspeeds_layout(name: str, amsgrad: bool, state: Any) -> None:
     params, reference = parameters(torch.float32), parameters(torch.float32)
-    theirs = torch.optim.AdamW(reference, lr=0.01, weight_decay=0.1)
+    options = {"lr": 0.01, "betas": (0.5, 0.5), "weight_decay": 0.1}
+    theirs = getattr(torch.optim, name)(reference, **options)
     train(theirs, reference, 0, 4)
-    saved = theirs.state_dict()
+    saved = theirs.state_dict()["state"]
+    for own in saved.values():
+        for slot in ("exp_avg", "exp_avg_sq"):
+            own[slot].copy_(own[slot].to(state))
     layout = {
-        "state": {i: {**own, "step": 4} for i, own in saved["state"].items()},
+        "state": {
+            i: {"step": 4, **{slot: own[slot].to(state) for slot in ("exp_avg", "exp_avg_sq")}}
+            for i, own in saved.items()
+        },
         "param_groups": [
             {
-                "lr": 0.01,
-                "betas": (0.9, 0.999),
+                **options,
                 "eps": 1e-8,
-                "weight_decay": 0.1,
                 "bias_correction": True,
-                "amsgrad": False,
+                "amsgrad": amsgrad,  # it takes it, and does without
                 "params": [0, 1, 2],
             }
         ],
     }
     for p, q in zip(params, reference, strict=True):
         p.data.copy_(q.data)
-    opt = flt.AdamW(params)
+    opt = getattr(flt, name)(params)
     opt.load_state_dict(layout)
     train(opt, params, 4, 8)
     train(theirs, reference, 4, 8)
     assert_close(params, reference, 1e-6)
+    assert "bias_correction" not in opt.state_dict()["param_groups"][0]
+    layout["param_groups"][0]["bias_correction"] = False
+    with pytest.raises(ValueError, match="bias_correction=False"):
+        opt.load_state_dict(layout)
 
 
 def test_wrong_state_dicts_change_nothing() -> None:
