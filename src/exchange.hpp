@@ -21,10 +21,10 @@ class ExchangedTensors : public Tensors {
   //            in update()
   //   state    the dict that holds slots and numbers, or None
   //   offset   of a shard: its first element's place in the whole
-  // `local(param)` is the tensor that a parameter of another type has here. `conform(i, grad)`
-  // makes a gradient that is not plainly fine so, or raises; (indices, values) have a gradient of
-  // some rows; None says that it is to be bound anew. `shim` is None, or (make, read, free): what
-  // makes a capsule with a handle of a tensor, and the addresses of
+  // `local(param)` is the tensor that a parameter, or gradient, of another type has here, or None.
+  // `conform(i, grad)` makes a gradient that is not plainly fine so, or raises; (indices, values)
+  // have a gradient of some rows; None says that it is to be bound anew. `shim` is None, or (make,
+  // read, free): what makes a capsule with a handle of a tensor, and the addresses of
   //   int read(handle, void** address)
   //   int free(handle)
   ExchangedTensors(const py::tuple& types, const py::list& lists, const py::list& entries,

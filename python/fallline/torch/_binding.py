@@ -190,7 +190,7 @@ class Bound:
         return t, scalars, (home, master, tuple(slots), tuple(numbers), own)
 
     def _local(self, param: Tensor) -> Tensor | None:
-        """The tensor that a parameter of another type has now; None where a copy is updated."""
+        """The tensor that one of another type has now; None where a copy is used."""
         if type(param) in PLAIN:
             return None
         tensor = local(param)
