@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +139,12 @@ def ddp(ranks: int, folder: str) -> None:
             opt = flt.AdamW(net.parameters(), lr=0.01)
         train(net, opt, 0, 4)
         check([p.detach() for p in net.parameters()], 4)
+    opt.consolidate_state_dict()  # on rank 0
+    if torch.distributed.get_rank() == 0:
+        saved = opt.state_dict()
+        for other in (flt.AdamW(net.parameters()), torch.optim.AdamW(net.parameters())):
+            other.load_state_dict(saved)
+            assert all(own["step"] == 4 for own in other.state.values())
 
 
 def tensors(ranks: int, placements: Any, dtype: Any = torch.float32, step: int = 0) -> list[Any]:
@@ -245,6 +253,23 @@ def _rank(rank: int, port: int, folder: str, ranks: int, tasks: tuple[Any, ...])
     torch.distributed.destroy_process_group()
     # At a normal exit gloo's threads, some still running, now and then abort the process.
     os._exit(0)
+
+
+def test_the_example_under_torchrun(tmp_path: Path) -> None:
+    """And with a thread a rank: it sets OMP_NUM_THREADS=1 where that is not set."""
+    example = Path(__file__).parents[1] / "examples" / "offload.py"
+    script = tmp_path / "ranks.py"
+    script.write_text(
+        f"import runpy\nimport fallline as fl\n"
+        f"print('threads', fl.get_num_threads(), flush=True)\nrunpy.run_path({str(example)!r})\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [*command, str(script)], env=kept, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.stdout.count("threads 1\n") == 2, done.stderr
+    assert float(done.stdout.split("loss ")[1].split()[0]) < 0.5, done.stderr
 
 
 def test_ranks_equal_one_process(tmp_path: Path) -> None:

@@ -222,6 +222,65 @@ def test_defaults_and_what_is_shown() -> None:
     assert ours.param_groups[1]["lr"] == 0.25
 
 
+class Counting:
+    """A binding, and how often what of it was called."""
+
+    def __init__(self, native: Any) -> None:
+        self.native, self.calls = native, []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*args: Any) -> Any:
+            self.calls.append(name)
+            return getattr(self.native, name)(*args)
+
+        return call
+
+
+@pytest.mark.parametrize("name", optimizers())
+def test_one_call_a_step_and_the_memory_that_was_there(name: str) -> None:
+    """Whatever the groups, types and layouts; clipping takes one more."""
+    groups = [
+        {"params": parameters(dtype), "lr": lr}
+        for dtype, lr in ((torch.float64, 0.1), (torch.float32, 0.01), (torch.bfloat16, 0.1))
+    ]
+    groups.append({"params": [torch.nn.Parameter(torch.ones(3, 4).t())], "master_weights": True})
+    opt = getattr(flt, name)(groups)
+    params = [p for group in groups for p in group["params"]]
+    train(opt, params, 0, 2)
+    states = [v for own in opt.state.values() for v in own.values() if torch.is_tensor(v)]
+    where = [x.data_ptr() for x in (*params, *states)]
+    counting = opt._bound.native = Counting(opt._bound.native)
+    set_grads(params, 2)
+    opt.step()
+    opt.step(max_norm=1.0)
+    assert counting.calls == [
+        "accept",
+        "update",
+        "release",
+        "accept",
+        "sum_squares",
+        "update",
+        "release",
+    ]
+    assert [x.data_ptr() for x in (*params, *states)] == where
+
+
+def test_what_a_gradient_that_is_not_finite_does() -> None:
+    (w,) = parameters(shapes=((3,),))
+    opt = flt.SGD([("w", w)], lr=1.0)
+    before = w.detach().clone()
+    w.grad = torch.tensor([1.0, float("nan"), 1.0], dtype=w.dtype)
+    opt.step(on_nonfinite="skip")
+    assert opt.skipped_steps == 1
+    with pytest.raises(FloatingPointError, match="the gradient of w is not finite"):
+        opt.step(on_nonfinite="raise")
+    assert torch.equal(w.detach(), before)
+    with pytest.warns(RuntimeWarning, match="the gradient of w is not finite"):
+        opt.step()
+    opt.step(on_nonfinite="ignore")
+    assert w.detach().isnan().tolist() == [False, True, False]
+
+
 # ---- pickles and copies --------------------------------------------------------------------------
 
 
@@ -326,6 +385,38 @@ def fake() -> Any:
 
     with FakeTensorMode():
         return torch.ones(3)
+
+
+def test_cuda_parameters_are_told_what_to_do() -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        there = torch.nn.Parameter(torch.empty(3, device="cuda"))
+    with pytest.raises(ValueError, match=r"is on cuda:0; .*CPUOffloadPolicy"):
+        flt.AdamW([there])
+
+
+FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+@pytest.mark.parametrize("grad_dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_any_mix_of_parameter_and_gradient(dtype: Any, grad_dtype: Any) -> None:
+    ours, theirs = parameters(dtype), [p.double() for p in parameters(dtype)]
+    theirs = [p.detach().requires_grad_() for p in theirs]
+    opt, reference = flt.AdamW(ours, lr=0.1), torch.optim.AdamW(theirs, lr=0.1)
+    for k in range(2):
+        set_grads(theirs, k)
+        for p, q in zip(ours, theirs, strict=True):
+            p.grad_dtype = grad_dtype
+            p.grad = q.grad.to(grad_dtype)
+            q.grad = p.grad.double()
+        opt.step()
+        reference.step()
+        for p, q in zip(ours, theirs, strict=True):
+            assert p.dtype == dtype
+            torch.testing.assert_close(p.detach(), q.detach().to(dtype))
+            q.data.copy_(p.data)  # what rounding took away is not carried on
 
 
 @pytest.mark.parametrize("make", [nested, two, fake])

@@ -33,22 +33,22 @@ def local(tensor: Tensor) -> Tensor:
 
 def check_parameter(name: str, param: Tensor) -> None:
     """Raise where a step could not update this parameter."""
+    if param.device.type == "meta":
+        raise ValueError(
+            f"{name} is on the meta device and has no data; materialize it (module.to_empty, then "
+            "its initialization) before making the optimizer"
+        )
+    if param.device.type != "cpu":
+        raise ValueError(
+            f"{name} is on {param.device}; fallline updates parameters in host memory. Keep this "
+            "one on torch.optim, or keep parameters and states on the CPU (FSDP2: "
+            "fully_shard(..., offload_policy=CPUOffloadPolicy()))"
+        )
     tensor = param if param.is_nested else local(param)
     if type(tensor) not in PLAIN or tensor.is_nested:
         raise TypeError(
             f"{name} is a {type(tensor).__name__} of layout {tensor.layout}, which has no plain "
             "memory that a step could update; expected a torch.Tensor, or a DTensor of such"
-        )
-    if tensor.device.type == "meta":
-        raise ValueError(
-            f"{name} is on the meta device and has no data; materialize it (module.to_empty, then "
-            "its initialization) before making the optimizer"
-        )
-    if tensor.device.type != "cpu":
-        raise ValueError(
-            f"{name} is on {tensor.device}; fallline updates parameters in host memory. Keep this "
-            "one on torch.optim, or keep parameters and states on the CPU (FSDP2: "
-            "fully_shard(..., offload_policy=CPUOffloadPolicy()))"
         )
     if tensor.layout != torch.strided:
         raise ValueError(f"{name} has layout {tensor.layout}; expected {torch.strided}")
