@@ -50,8 +50,8 @@ def check(params: Any, last: int, dtype: Any = torch.float32) -> None:
         torch.testing.assert_close(a, b.detach(), rtol=tolerance, atol=tolerance / 10)
 
 
-def mesh_of(ranks: int) -> Any:
-    return torch.distributed.init_device_mesh("cpu", (ranks,))
+def mesh_of(ranks: int, dims: int = 1) -> Any:
+    return torch.distributed.init_device_mesh("cpu", (1,) * (dims - 1) + (ranks,))
 
 
 def sharded(ranks: int, dtype: Any = torch.float32, **how: Any) -> Any:
@@ -131,10 +131,12 @@ def ddp(ranks: int, folder: str) -> None:
 
     import fallline.torch as flt
 
-    for zero in (False, True):
-        net = torch.nn.parallel.DistributedDataParallel(model())
+    for zero, views in ((False, False), (False, True), (True, True), (True, False)):
+        net = torch.nn.parallel.DistributedDataParallel(model(), gradient_as_bucket_view=views)
         if zero:
-            opt: Any = ZeroRedundancyOptimizer(net.parameters(), flt.AdamW, lr=0.01)
+            opt: Any = ZeroRedundancyOptimizer(
+                net.parameters(), flt.AdamW, parameters_as_bucket_view=views, lr=0.01
+            )
         else:
             opt = flt.AdamW(net.parameters(), lr=0.01)
         train(net, opt, 0, 4)
@@ -148,14 +150,17 @@ def ddp(ranks: int, folder: str) -> None:
 
 
 def tensors(ranks: int, placements: Any, dtype: Any = torch.float32, step: int = 0) -> list[Any]:
-    """One for each placement, the same in all ranks; whole where that is None."""
+    """One for each placement, the same in all ranks; whole where that is None.
+
+    Two placements are on a mesh of two dimensions.
+    """
     from torch.distributed.tensor import distribute_tensor
 
     generator = torch.Generator().manual_seed(step)
     wholes = [torch.randn(50, 70, generator=generator).to(dtype) for _ in placements]
     return [
-        x if placement is None else distribute_tensor(x, mesh_of(ranks), [placement])
-        for x, placement in zip(wholes, placements, strict=True)
+        x if own is None else distribute_tensor(x, mesh_of(ranks, len(own)), own)
+        for x, own in zip(wholes, placements, strict=True)
     ]
 
 
@@ -179,10 +184,16 @@ def random_bits(ranks: int, folder: str) -> None:
 
     for options in ({}, {"master_weights": True}):
         run = (3, torch.bfloat16)
-        ours = steps(ranks, (Replicate(), Shard(0)), *run, rounding="stochastic", **options)
-        theirs = steps(ranks, (None, None), *run, rounding="stochastic", **options)
+        ours = steps(
+            ranks,
+            ((Replicate(),), (Shard(0),), (Replicate(), Shard(0))),
+            *run,
+            rounding="stochastic",
+            **options,
+        )
+        theirs = steps(ranks, (None, None, None), *run, rounding="stochastic", **options)
         assert all(map(torch.equal, ours, theirs))
-    (columns,) = tensors(ranks, [Shard(1)], torch.bfloat16)
+    (columns,) = tensors(ranks, [(Shard(1),)], torch.bfloat16)
     columns = torch.ones_like(columns).requires_grad_()
     columns.grad = torch.ones_like(columns).detach()
     flt.SGD([columns], lr=1e-3, rounding="stochastic").step()
@@ -201,7 +212,7 @@ def gradients_of_parts(ranks: int, folder: str) -> None:
 
     results = []
     for module in (flt, torch.optim):
-        w, x = tensors(ranks, (Replicate(), Shard(0)))
+        w, x = tensors(ranks, ((Replicate(),), (Shard(0),)))
         w = torch.nn.Parameter(w)
         opt = module.SGD([w], lr=0.1)
         for _ in range(2):
@@ -218,7 +229,11 @@ def clip(ranks: int, folder: str) -> None:
 
     import fallline.torch as flt
 
-    for placements in ((Shard(0), Shard(1)), (Shard(0), Replicate(), None)):
+    for placements in (
+        ((Shard(0),), (Shard(1),)),
+        ((Replicate(), Shard(0)),),
+        ((Shard(0),), (Replicate(),), (Replicate(), Shard(1)), None),
+    ):
         norm = torch.stack([full(g).norm() for g in tensors(ranks, placements, step=1)]).norm()
         params = [p.requires_grad_() for p in tensors(ranks, placements)]
         wholes = [full(p).clone().requires_grad_() for p in params]
