@@ -576,6 +576,35 @@ def test_loading_copies() -> None:
     assert torch.equal(opt.state[params[0]]["exp_avg"], before)
 
 
+STEPS: dict[str, Callable[[Any], Any]] = {
+    "of torch before 1.12": lambda step: int(step),
+    "float": lambda step: float(step),
+    "float64": lambda step: step.double(),
+    "int64": lambda step: step.long(),
+    "of shape (1,)": lambda step: step[None],
+    "float16": lambda step: step.half(),
+}
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_steps_of_any_kind_are_counted_on(kind: str) -> None:
+    params, reference = parameters(), parameters()
+    theirs = torch.optim.AdamW(reference, lr=0.01)
+    train(theirs, reference, 0, 4)
+    saved = copy.deepcopy(theirs.state_dict())
+    for own in saved["state"].values():
+        own["step"] = STEPS[kind](own["step"])
+    saved["param_groups"][0] |= {"fused": True, "capturable": True}  # as on a GPU
+    for p, q in zip(params, reference, strict=True):
+        p.data.copy_(q.data)
+    opt = flt.AdamW(params)
+    opt.load_state_dict(saved)
+    train(opt, params, 4, 8)
+    train(theirs, reference, 4, 8)
+    assert_close(params, reference)
+    assert [own["step"] for own in opt.state.values()] == [8] * 3
+
+
 @pytest.mark.parametrize("name", ["AdamW", "Adam"])  # adamw_mode is in no state dict
 @pytest.mark.parametrize("amsgrad", [False, True])
 @pytest.mark.parametrize("state", [torch.float32, torch.bfloat16], ids=str)  # fp32_optimizer_states
