@@ -204,6 +204,36 @@ def random_bits(ranks: int, folder: str) -> None:
         assert (moved[lag:] * moved[:-lag]).mean() < 0.1
 
 
+def modes(ranks: int, folder: str) -> None:
+    """Rules with more than a step, and copies made anew: part by part as on the whole."""
+    import fallline.torch as flt
+
+    results = []
+    for net in (sharded(ranks), model()):
+        opt = flt.ScheduleFreeAdamW(net.parameters(), lr=0.01)
+        train(net, opt, 0, 3)
+        opt.eval()
+        averaged = [p.clone() for p in whole(net)]
+        opt.train()
+        ahead = flt.NesterovMomentum(net.parameters(), lr=0.01)
+        for k in range(3):
+            with ahead.lookahead():
+                ahead.zero_grad()
+                net(batch(k)).pow(2).mean().backward()
+            ahead.step()
+        results.append([*averaged, *whole(net)])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+    net = sharded(ranks, torch.bfloat16)
+    opt = flt.AdamW(net.parameters(), lr=0.01, master_weights=True)
+    train(net, opt, 0, 2)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.fill_(3)
+    opt.sync_master()
+    assert all(bool((master == 3).all()) for master in masters(net, opt))
+
+
 def gradients_of_parts(ranks: int, folder: str) -> None:
     """Autograd leaves the gradient of a replicated parameter as one to be summed over the ranks."""
     from torch.distributed.tensor import Replicate, Shard
@@ -288,7 +318,7 @@ def test_the_example_under_torchrun(tmp_path: Path) -> None:
 
 
 def test_ranks_equal_one_process(tmp_path: Path) -> None:
-    first = (threads, ddp, fsdp, random_bits, gradients_of_parts, clip, save)
+    first = (threads, ddp, fsdp, modes, random_bits, gradients_of_parts, clip, save)
     second = (*first[:-1], resume)
     for ranks, tasks in ((2, first), (3, second)):
         with socket.socket() as free:

@@ -134,7 +134,8 @@ class Optimizer(torch.optim.Optimizer):
             Computes the loss and its gradients first; its value is returned.
         max_norm, scale, on_nonfinite
             Clip, unscale and check inside the step, as :meth:`fallline.Optimizer.step` does;
-            gradients are read and not written.
+            gradients are read and not written. Of DTensors, over all ranks: each has to take
+            the step with the same arguments.
 
         Raises
         ------
