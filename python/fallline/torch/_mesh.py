@@ -18,7 +18,7 @@ def place_gradient(param: Any) -> None:
     """
     grad = param.grad
     if grad is not None and getattr(grad, "placements", param.placements) != param.placements:
-        param.grad = grad.redistribute(param.device_mesh, param.placements)
+        param.grad = grad.detach().redistribute(param.device_mesh, param.placements)
 
 
 def offset_in_whole(param: Any) -> int:
