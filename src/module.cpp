@@ -51,7 +51,7 @@ PYBIND11_MODULE(_core, m) {
   py::class_<Tensors> tensors(m, "Tensors");
   tensors
       .def(py::init<const py::list&, const py::list&, const std::vector<std::uint32_t>&,
-                    const py::list&, const std::vector<std::pair<std::uint32_t, std::uint32_t>>&>(),
+                    const py::list&, const Tensors::Streams&>(),
            py::arg("params"), py::arg("slots"), py::arg("cohorts"), py::arg("masters"),
            py::arg("streams"))
       .def("bind", &Tensors::bind, py::arg("grads"))

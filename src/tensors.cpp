@@ -56,7 +56,7 @@ bool same_shape(const py::array& a, const py::array& b) {
 
 Tensors::Tensors(const py::list& params, const py::list& slots,
                  const std::vector<std::uint32_t>& cohorts, const py::list& masters,
-                 const std::vector<std::pair<std::uint32_t, std::uint32_t>>& streams) {
+                 const Streams& streams) {
   for (std::size_t i = 0; i < params.size(); ++i) {
     params_.push_back(py::reinterpret_borrow<py::array>(params[i]));
     const py::array& param = params_.back();
@@ -76,7 +76,7 @@ Tensors::Tensors(const py::list& params, const py::list& slots,
       t.master = written(slots_.back().data(), std::size_t(slots_.back().nbytes()));
     }
     t.index = std::uint32_t(i);
-    if (!streams.empty()) std::tie(t.index, t.row) = streams.at(i);
+    if (!streams.empty()) std::tie(t.index, t.row, t.offset) = streams.at(i);
     tensors_.push_back(t);
   }
   finish(cohorts.empty() ? 0 : *std::max_element(cohorts.begin(), cohorts.end()) + 1);

@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <tuple>
 #include <vector>
 
 #include "fallline/step.hpp"
@@ -13,12 +14,13 @@ namespace py = pybind11;
 
 class Tensors {
  public:
+  // (index, row, offset): whose random numbers a tensor has, see fallline::Tensor.
+  using Streams = std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uint64_t>>;
+
   // The arrays were checked in Python; what is wrong here is a programming error.
-  // `masters` and `streams` ((index, row): whose random numbers) are empty or have an entry for
-  // each parameter.
+  // `masters` and `streams` are empty or have an entry for each parameter.
   Tensors(const py::list& params, const py::list& slots, const std::vector<std::uint32_t>& cohorts,
-          const py::list& masters,
-          const std::vector<std::pair<std::uint32_t, std::uint32_t>>& streams);
+          const py::list& masters, const Streams& streams);
 
   // Takes the addresses of the gradients. True when every one is plainly fine: a C-contiguous,
   // aligned array of a known type, of its parameter's shape, apart from all parameters and states.

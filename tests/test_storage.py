@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 import fallline as fl
 from cases import CASES, Case
+from fallline.backends import choose
 from fallline.backends._rounding import round_randomly, threefry
 
 DTYPES = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float16)}
@@ -223,6 +225,35 @@ def test_backends_threads_and_positions_agree(dtype: str, options: str) -> None:
         for backend in variants(numba=threads == 3):
             got = train(ADAMW, DTYPES[dtype], backend, OPTIONS[options], lengths, offset=threads)
             assert_same(got, expected)
+
+
+def step_of_parts(backend: str, cuts: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    """Bits after a step whose parts, cut there, are bound as shards of one parameter."""
+    rng = np.random.default_rng(5)
+    whole, grad = draw(rng, 5000, dtype), draw(rng, 5000, np.dtype(np.float32))
+    pairs = list(itertools.pairwise((0, *cuts, 5000)))
+    opt = ADAMW.make([whole.copy()])
+    group = opt.param_groups[0]
+    kernel, c = opt.kernel(group), opt.coefficients(group, group["lr"], 1, {})
+    states = [np.zeros(5000, np.float32) for _ in kernel.slots]
+    bound = choose(backend).bind(
+        [whole[a:b] for a, b in pairs],
+        [tuple(s[a:b] for s in states) for a, b in pairs],
+        [0] * len(pairs),
+        [None] * len(pairs),
+        [(0, 0, a) for a, _ in pairs],
+    )
+    bound.bind([grad[a:b] for a, b in pairs])
+    bound.update(((kernel, 1.0, c, (2**63 + 7, 1)),), False, 2, [None], None, None)
+    return bits(whole)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_shard_has_the_bits_of_the_whole(dtype: str) -> None:
+    expected = step_of_parts("numpy", (), DTYPES[dtype])
+    for backend in ("numpy", *variants(numba=True)):
+        for cuts in ((), (1024, 3072), (1, 7, 130, 1500), (1023, 2050, 4999)):
+            np.testing.assert_array_equal(step_of_parts(backend, cuts, DTYPES[dtype]), expected)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -164,6 +164,22 @@ def test_torchs_state_dict_starts_masters_from_the_parameters() -> None:
     assert_equal([ours.state[p]["master"] for p in params], [b.float() for b in before])
 
 
+def test_masters_turned_on_after_loading() -> None:
+    """What a state dict says of the option holds, until the group says otherwise."""
+    params = tensors()
+    plain = flt.AdamW(params, lr=0.01)
+    train(plain, params, 0, 2)
+    ours = flt.AdamW(params, lr=0.01, **MASTER)
+    ours.load_state_dict(plain.state_dict())
+    train(ours, params, 2, 3)
+    assert "master" not in ours.state[params[0]]
+    ours.param_groups[0]["master_weights"] = True
+    ours.param_groups[0]["lr"] = 0.0
+    before = [p.detach().clone() for p in params]
+    train(ours, params, 3, 4)
+    assert_equal([ours.state[p]["master"] for p in params], [b.float() for b in before])
+
+
 def test_a_master_that_went_through_torch_is_dropped() -> None:
     """torch casts it to 16 bits and updates the parameter alone."""
     params = tensors()

@@ -37,16 +37,18 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "current_stream", Stream)
     monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
     monkeypatch.setattr(torch, "empty_like", unpinned)
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda *_: None)
 
 
-def run(inner: Any, steps: int) -> tuple[Any, Any]:
+def run(inner: Any, steps: int, **options: Any) -> tuple[Any, Any]:
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))
-    opt = CPUOffloadOptimizer(net.parameters(), inner, minimal_size=0, lr=0.01)
+    opt = CPUOffloadOptimizer(net.parameters(), inner, minimal_size=0, lr=0.01, **options)
     plan = torch.optim.lr_scheduler.StepLR(opt, 2)
     for k in range(steps):
         opt.zero_grad()
         net(torch.randn(4, 8, generator=torch.Generator().manual_seed(k))).pow(2).mean().backward()
+        assert all((p.grad is None) == ("offload_gradients" in options) for p in net.parameters())
         opt.step()
         plan.step()
     return net, opt
@@ -60,9 +62,10 @@ def test_it_asks_for_a_gpu() -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("options", [{}, {"offload_gradients": True}], ids=str)
 @pytest.mark.parametrize("name", ["AdamW", "SGD", "NAdam"])
-def test_ours_inside_steps_as_torchs(name: str) -> None:
-    nets = [run(getattr(module, name), 5)[0] for module in (flt, torch.optim)]
+def test_ours_inside_steps_as_torchs(name: str, options: dict[str, Any]) -> None:
+    nets = [run(getattr(module, name), 5, **options)[0] for module in (flt, torch.optim)]
     for a, b in zip(*(net.parameters() for net in nets), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 

@@ -52,8 +52,8 @@ inline Block threefry(Block x, const u32 (&key)[5]) {
 // 16 bits for each element of a tile. The counter is (block, row, tensor, step), the key the seed.
 // Block j of a tile's 128 has the elements j, j + 128, …, j + 896: the k-th of each are neighbours,
 // so that the loop stores whole vectors. The block's number wraps after 2^35 elements of a tensor.
-inline void random_words(const Tensor& t, const Cohort& cohort, std::size_t begin, std::size_t n,
-                         u16* __restrict words) {
+inline void random_tile(const Tensor& t, const Cohort& cohort, std::size_t begin, std::size_t n,
+                        u16* __restrict words) {
   constexpr std::size_t blocks = tile_size / 8;
   const u32 first = static_cast<u32>(begin / 8);
   const u32 row = t.row, tensor = t.index, step = cohort.step;
@@ -72,6 +72,18 @@ inline void random_words(const Tensor& t, const Cohort& cohort, std::size_t begi
     words[j + 6 * blocks] = static_cast<u16>(x.d);
     words[j + 7 * blocks] = static_cast<u16>(x.d >> 16);
   }
+}
+
+// Those of `n` elements from `begin` on, among what is written to `words`. A shard has the bits
+// that its elements have in the whole tensor.
+inline const u16* random_words(const Tensor& t, const Cohort& cohort, std::size_t begin,
+                               std::size_t n, u16* words) {
+  const std::size_t first = t.offset + begin, before = first % tile_size, end = before + n;
+  for (std::size_t at = 0; at < end; at += tile_size) {
+    const std::size_t count = end - at < tile_size ? end - at : tile_size;
+    random_tile(t, cohort, first - before + at, count, words + at);
+  }
+  return words + before;
 }
 
 // Beyond the largest finite number to nearest: infinite exactly where that is. bfloat16 drops 16
@@ -113,7 +125,6 @@ void encode_randomly(std::size_t n, const void* from, const u16* __restrict rand
                                        std::size_t n, const void* computed, void* home,
                                        Scratch& scratch) {
   if (!cohort.stochastic) return encoders[int(t.param_type)](n, computed, home);
-  random_words(t, cohort, begin, n, scratch.random);
   const auto encode_to = t.param_type == DType::bf16 ? encode_randomly<Bf16> : encode_randomly<F16>;
-  encode_to(n, computed, scratch.random, home);
+  encode_to(n, computed, random_words(t, cohort, begin, n, scratch.random), home);
 }

@@ -35,8 +35,9 @@ struct Tensor {
   DType param_type;
   DType grad_type;
   std::uint32_t cohort;
-  std::uint32_t index;  // with `row`, which random numbers are its own (rounding.hpp)
-  std::uint32_t row;    // where the tensor is one row of a parameter
+  std::uint32_t index;   // with `row`, which random numbers are its own (rounding.hpp)
+  std::uint32_t row;     // where the tensor is one row of a parameter
+  std::uint64_t offset;  // where the tensor is a shard: its first element's place in the whole
 };
 
 // The gradient of one sample that is a multiple of its row: slope · (row, 1 if `intercept`).
@@ -66,7 +67,7 @@ struct alignas(64) Scratch {
   double grad[tile_size];
   double param[tile_size];
   double sums[max_sums][tile_size];
-  std::uint16_t random[tile_size];
+  std::uint16_t random[2 * tile_size];  // a shard's tile may lie across two of the whole's
 };
 
 }  // namespace fallline

@@ -24,7 +24,7 @@ Share = (
 )
 Work = tuple[Share | None, ...]
 Masters = Sequence[Array | None]
-Streams = Sequence[tuple[int, int]]
+Streams = Sequence[tuple[int, int, int]]
 
 
 class Binding(Protocol):
@@ -77,8 +77,8 @@ class Backend(Protocol):
         """Fix parameters, their state arrays and their cohorts' indices.
 
         `masters` has what is updated in place of a 16-bit parameter, which gets it rounded, or
-        None; `streams` the (tensor, row) whose random bits are used, by default those of the
-        position. Either is empty or has an entry for each parameter.
+        None; `streams` the (tensor, row, offset) whose random bits are used, by default those of
+        the position. Either is empty or has an entry for each parameter.
         """
 
 

@@ -77,17 +77,20 @@ def check_seed(seed: int) -> None:
 
 
 def random_words(
-    counter: tuple[int, int], stream: tuple[int, int], start: int, size: int, fill: Fill = fill
+    counter: tuple[int, int], stream: tuple[int, int, int], start: int, size: int, fill: Fill = fill
 ) -> Array:
-    """16 bits for each of `size` elements from `start`, a tile's first, on.
+    """16 bits for each of `size` elements from `start` on.
 
-    `counter` is (seed, step), `stream` (tensor, row).
+    `counter` is (seed, step), `stream` (tensor, row, offset): a shard has the bits that its
+    elements, the first of which is at `offset`, have in the whole tensor.
     """
     seed, step = counter
-    index, row = stream
-    words = np.empty((-(-size // TILE), 8, BLOCKS), np.uint16)
-    fill(words, start // 8, row, index, step, seed & 0xFFFFFFFF, seed >> 32)
-    return words.reshape(-1)[:size]
+    index, row, offset = stream
+    before = (offset + start) % TILE
+    words = np.empty((-(-(before + size) // TILE), 8, BLOCKS), np.uint16)
+    first = (offset + start - before) // 8
+    fill(words, first, row, index, step, seed & 0xFFFFFFFF, seed >> 32)
+    return words.reshape(-1)[before : before + size]
 
 
 def round_randomly(x: Array, random: Array, dtype: np.dtype[Any]) -> Array:

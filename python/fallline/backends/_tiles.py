@@ -87,7 +87,7 @@ class TileBinding:
         self._masters = [
             None if m is None else m.reshape(-1) for m in masters or [None] * len(params)
         ]
-        self._streams = streams or [(i, 0) for i in range(len(params))]
+        self._streams = streams or [(i, 0, 0) for i in range(len(params))]
         self._apply = apply
         self._runner = runner
         self._block = block

@@ -53,9 +53,7 @@ class ByArrays:
         """Let the gradients go."""
         self._grads = []
 
-    def accept(
-        self, lists: list[Any], state: dict[Any, Any], threads: int
-    ) -> bool | list[bool]:
+    def accept(self, lists: list[Any], state: dict[Any, Any], threads: int) -> bool | list[bool]:
         if not self._fresh:
             return False
         self._fresh = False
@@ -64,12 +62,12 @@ class ByArrays:
         cohorts: list[int] = []
         grads: list[Array | None] = []
         masters: list[Array | None] = []
-        streams: list[tuple[int, int]] = []
+        streams: list[tuple[int, int, int]] = []
         self._owners, self._present = [], []
         for i, (param, entry) in enumerate(zip(self._params, self._entries, strict=True)):
             if entry is None:
                 continue
-            home, master, own, _, _, cohort, by_rows = entry
+            home, master, own, _, _, cohort, by_rows, offset = entry
             tensor = len(self._present)
             self._present.append(entry if param.grad is not None else None)
             whole = [as_array(home), *map(as_array, own)]
@@ -79,7 +77,7 @@ class ByArrays:
                 params.append(part[0])
                 slots.append(tuple(part[1 : 1 + len(own)]))
                 masters.append(None if master is None else part[-1])
-                streams.append((i, row))
+                streams.append((i, row, offset))
                 cohorts.append(cohort)
                 grads.append(grad)
                 self._owners.append(tensor)

@@ -19,12 +19,13 @@ from ..backends import Backend
 from ..kernel import Kernel
 from ..optimizer import Optimizer as Rule
 from ..optimizer import State
-from . import _tensors
+from . import _mesh, _tensors
 from ._shim import shim
 from ._tensors import PLAIN, compute_dtype, local
 
-# (home, master, slots, numbers, state, cohort, by_rows) of a parameter; None: it has no state
-Entry = tuple[Tensor, "Tensor | None", tuple[Tensor, ...], tuple[Tensor, ...], Any, int, bool]
+# (home, master, slots, numbers, state, cohort, by_rows, offset) of a parameter; None: it has no
+# state
+Entry = tuple[Tensor, "Tensor | None", tuple[Tensor, ...], tuple[Tensor, ...], Any, int, bool, int]
 
 
 @dataclass
@@ -89,19 +90,22 @@ class Bound:
     ) -> None:
         self.names: list[str] = []  # by bound tensor
         self.cohorts: list[Cohort] = []
-        self.packed: list[tuple[Tensor, Tensor]] = []  # parameters with gaps, and their copies
+        self.packed: list[tuple[Tensor, Tensor]] = []  # not updated in place, and their copies
+        self.on_mesh: list[Tensor] = []  # parameters that have parts on other ranks
         self._all_names: list[str] = []  # by parameter
         self._entries: list[Entry | None] = []
         self._written: list[tuple[str, Tensor]] = []
         # Together in memory, as a step reads and writes them all.
         count = sum(len(group["params"]) for group in groups)
-        self._steps = iter(torch.zeros(count, dtype=torch.float32).unbind())
+        self._steps = iter(torch.zeros(count, dtype=torch.float32, device="cpu").unbind())
         keys: dict[Any, int] = {}
         progress: list[tuple[int, State]] = []
         for g, (group, rule) in enumerate(zip(groups, rules, strict=True)):
             for i, param in enumerate(group["params"]):
                 name = _name(group, g, i)
                 self._all_names.append(name)
+                if type(param) not in PLAIN and hasattr(param, "device_mesh"):
+                    self.on_mesh.append(param)
                 bound = self._bind(name, param, state, rule)
                 if bound is None:
                     self._entries.append(None)
@@ -116,7 +120,9 @@ class Bound:
                     self.cohorts.append(Cohort(g, rule.kernel, rows))
                     progress.append((t, scalars))
                 self.cohorts[keys[key]].params.append(param)
-                self._entries.append((*parts, keys[key], rows))
+                counts = rule.group["rounding"] == "stochastic"
+                offset = _mesh.offset_in_whole(param) if counts else 0
+                self._entries.append((*parts, keys[key], rows, offset))
                 self.names.append(name)
         _tensors.check_apart(self._written)
         self.progress: list[Any] = [(tuple(progress), None)]
@@ -124,6 +130,12 @@ class Bound:
         lists = [group["params"] for group in groups]
         self.native = _native(backend, lists, self._entries, self._local, self._conform)
         self.native.remember_state(state)
+
+    def accept(self, lists: list[Any], state: dict[Any, Any], threads: int) -> bool | list[bool]:
+        """Bind the gradients, if nothing else has changed; see :class:`Native`."""
+        for param in self.on_mesh:
+            _mesh.place_gradient(param)
+        return self.native.accept(lists, state, threads)
 
     def _bind(
         self, name: str, param: Tensor, state: dict[Any, Any], of: GroupRule
@@ -135,9 +147,9 @@ class Bound:
         _tensors.check_parameter(name, param)
         home = local(param)
         initial = of.rule.initial_scalars(of.group)
-        if not _tensors.is_dense(home):
+        if not _tensors.in_place(home):
             self._written.append((name, home))
-            home, strided = torch.empty(home.shape, dtype=home.dtype), home
+            home, strided = torch.empty(home.shape, dtype=home.dtype, device="cpu"), home
             self.packed.append((strided, home))
         self._written.append((name, home))
         narrow = compute_dtype(home.dtype) != home.dtype
@@ -180,11 +192,11 @@ class Bound:
         return t, scalars, (home, master, tuple(slots), tuple(numbers), own)
 
     def _local(self, param: Tensor) -> Tensor | None:
-        """The tensor that a parameter of another type has now; None where a copy is updated."""
+        """The tensor that one of another type has now; None where a copy is used."""
         if type(param) in PLAIN:
             return None
         tensor = local(param)
-        return tensor if _tensors.is_dense(tensor) else None
+        return tensor if _tensors.in_place(tensor) else None
 
     def _conform(self, i: int, grad: Tensor) -> Tensor | tuple[Tensor, Tensor] | None:
         entry = self._entries[i]
@@ -255,7 +267,7 @@ def _number(value: Any, dtype: torch.dtype) -> Tensor:
         if fits and value.device.type == "cpu" and type(value) in PLAIN:
             return value
         value = value.item()
-    return torch.tensor(float(value), dtype=dtype)
+    return torch.tensor(float(value), dtype=dtype, device="cpu")
 
 
 def _count(name: str, step: Any, fresh: Iterator[Tensor]) -> tuple[Tensor, int]:

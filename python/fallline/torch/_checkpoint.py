@@ -44,12 +44,16 @@ def _groups(optimizer: Optimizer, saved: list[dict[str, Any]]) -> list[dict[str,
                 f"optimizer's group: group {i} has {len(new['params'])} parameters, not "
                 f"{len(group['params'])}"
             )
-        if new.get("bias_correction") is False:
+        new = deepcopy({key: value for key, value in new.items() if key != "params"})
+        corrected = new.pop("bias_correction", None)  # DeepSpeed's
+        if corrected is False:
             raise ValueError(
                 f"group {i} of the state dict was trained with bias_correction=False (DeepSpeed), "
                 f"which {type(optimizer).__name__} does not have"
             )
-        merged.append({**group, **deepcopy(new), "params": group["params"]})
+        if corrected:
+            new["amsgrad"] = False  # which DeepSpeedCPUAdam takes and leaves aside
+        merged.append({**group, **new, "params": group["params"]})
         optimizer._take_up(merged[-1])
     return merged
 

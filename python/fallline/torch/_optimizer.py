@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo
 
 from .. import hyperparameters
 from .._types import OnNonfinite
@@ -20,7 +21,7 @@ from ..optimizer import ON_NONFINITE, State
 from ..optimizer import Optimizer as Rule
 from ..storage import STORAGE
 from ..threads import get_num_threads
-from . import _checkpoint, _tensors
+from . import _checkpoint, _mesh, _tensors
 from ._binding import Bound, GroupRule
 from ._signatures import FLAGS, OWN, TORCHS, check_flags
 from ._signatures import hyperparameters as names_of
@@ -133,7 +134,8 @@ class Optimizer(torch.optim.Optimizer):
             Computes the loss and its gradients first; its value is returned.
         max_norm, scale, on_nonfinite
             Clip, unscale and check inside the step, as :meth:`fallline.Optimizer.step` does;
-            gradients are read and not written.
+            gradients are read and not written. Of DTensors, over all ranks: each has to take
+            the step with the same arguments.
 
         Raises
         ------
@@ -142,6 +144,10 @@ class Optimizer(torch.optim.Optimizer):
         FloatingPointError
             A gradient is not finite and `on_nonfinite` is "raise"; nothing has been updated.
         """
+        if torch.compiler.is_dynamo_compiling():
+            return self._step_uncompiled(
+                closure, max_norm=max_norm, scale=scale, on_nonfinite=on_nonfinite
+            )
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -155,6 +161,11 @@ class Optimizer(torch.optim.Optimizer):
                 self._bound.native.release()
             self._lock.release()
         return loss
+
+    @_disable_dynamo
+    def _step_uncompiled(self, *args: Any, **options: Any) -> Any:
+        """For a compiled function that has a step in it: there is nothing here to trace."""
+        return Optimizer.step(self, *args, **options)
 
     def _update(self, max_norm: float | None, scale: float, on_nonfinite: OnNonfinite) -> None:
         if (found_inf := getattr(self, "found_inf", None)) is not None and found_inf.item():
@@ -199,13 +210,13 @@ class Optimizer(torch.optim.Optimizer):
                     bound = None
         lists = [group["params"] for group in self.param_groups]
         threads = get_num_threads()
-        taking_part = bound is not None and bound.native.accept(lists, self.state, threads)
+        taking_part = bound is not None and bound.accept(lists, self.state, threads)
         if bound is None or taking_part is False:
             self._settle(self._bound)
             self._bound = bound = Bound(
                 self._backend, self.param_groups, self.state, self._rules, self._check_rows
             )
-            taking_part = bound.native.accept(lists, self.state, threads)
+            taking_part = bound.accept(lists, self.state, threads)
             assert taking_part is not False
         active = taking_part if isinstance(taking_part, list) else [True] * len(bound.cohorts)
         for cohort, own in zip(bound.cohorts, active, strict=True):
@@ -263,12 +274,16 @@ class Optimizer(torch.optim.Optimizer):
         if max_norm is None and mode in ("warn", "ignore"):
             return scale
         total, bad = bound.native.sum_squares(scale, get_num_threads())
+        finite = bad < 0
+        where = "a parameter on another rank" if finite else bound.names[bad]
+        if bound.on_mesh:
+            params = (param for group in self.param_groups for param in group["params"])
+            total = _mesh.sum_squares(params, scale, total)
+            finite = finite and math.isfinite(total)
         self.grad_norm = norm = math.sqrt(total)
-        if bad >= 0 and mode == "raise":
-            raise FloatingPointError(
-                f"the gradient of {bound.names[bad]} is not finite; nothing was updated"
-            )
-        if bad >= 0 and mode == "skip":
+        if not finite and mode == "raise":
+            raise FloatingPointError(f"the gradient of {where} is not finite; nothing was updated")
+        if not finite and mode == "skip":
             return None
         if max_norm is None:
             return scale

@@ -33,17 +33,22 @@ def local(tensor: Tensor) -> Tensor:
 
 def check_parameter(name: str, param: Tensor) -> None:
     """Raise where a step could not update this parameter."""
-    tensor = local(param)
-    if tensor.device.type == "meta":
+    if param.device.type == "meta":
         raise ValueError(
             f"{name} is on the meta device and has no data; materialize it (module.to_empty, then "
             "its initialization) before making the optimizer"
         )
-    if tensor.device.type != "cpu":
+    if param.device.type != "cpu":
         raise ValueError(
-            f"{name} is on {tensor.device}; fallline updates parameters in host memory. Keep this "
+            f"{name} is on {param.device}; fallline updates parameters in host memory. Keep this "
             "one on torch.optim, or keep parameters and states on the CPU (FSDP2: "
             "fully_shard(..., offload_policy=CPUOffloadPolicy()))"
+        )
+    tensor = param if param.is_nested else local(param)
+    if type(tensor) not in PLAIN or tensor.is_nested:
+        raise TypeError(
+            f"{name} is a {type(tensor).__name__} of layout {tensor.layout}, which has no plain "
+            "memory that a step could update; expected a torch.Tensor, or a DTensor of such"
         )
     if tensor.layout != torch.strided:
         raise ValueError(f"{name} has layout {tensor.layout}; expected {torch.strided}")
@@ -71,6 +76,11 @@ def _dimensions(tensor: Tensor) -> list[tuple[int, int]]:
         for stride, size in zip(tensor.stride(), tensor.shape, strict=True)
         if size != 1
     )
+
+
+def in_place(tensor: Tensor) -> bool:
+    """Whether its memory can be updated as it is: one stretch, and what it says is meant."""
+    return is_dense(tensor) and not tensor.is_neg()
 
 
 def is_dense(tensor: Tensor) -> bool:
@@ -143,13 +153,15 @@ def zeros(home: Tensor, dtype: torch.dtype, index: int) -> Tensor:
 
 def like(home: Tensor, values: Tensor, dtype: torch.dtype) -> Tensor:
     """A copy of `values` of this dtype that lies as `home` does."""
-    copy = torch.empty_strided(home.size(), home.stride(), dtype=dtype)
+    copy = torch.empty_strided(home.size(), home.stride(), dtype=dtype, device="cpu")
     return copy.copy_(values.detach())
 
 
 def lies_like(tensor: Tensor, home: Tensor) -> bool:
     """Whether the elements of both stand in memory in the same order."""
-    return tensor.shape == home.shape and all(
+    if tensor.shape != home.shape or tensor.is_neg():
+        return False
+    return all(
         a == b for a, b, n in zip(tensor.stride(), home.stride(), home.shape, strict=True) if n != 1
     )
 
