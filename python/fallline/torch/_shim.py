@@ -51,7 +51,8 @@ def shim() -> Shim | None:
     if held is None or mark is None:
         return None
     addresses = (ctypes.cast(read, ctypes.c_void_p).value or 0 for read in reads)
-    return tuple(addresses), tuple(value() for value in values), held[0], *mark
+    (offset,), (word, bit) = held, mark
+    return tuple(addresses), tuple(value() for value in values), offset, word, bit
 
 
 def _words(address: int, first: int, last: int) -> list[int]:
