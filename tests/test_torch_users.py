@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -508,3 +510,18 @@ def test_parameters_alone_say_type_and_device(
         assert a.dtype == b.dtype
         assert b.device.type == "cpu"
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("around", ["nothing", "hook", "scheduler"])
+def test_warnings_point_at_the_line_that_steps(around: str) -> None:
+    param = torch.nn.Parameter(torch.ones(3))
+    opt = flt.AdamW([param])
+    if around == "hook":
+        opt.register_step_pre_hook(lambda *_: None)
+    if around == "scheduler":
+        torch.optim.lr_scheduler.StepLR(opt, 1)
+    param.grad = torch.full((3,), math.nan)
+    line = sys._getframe().f_lineno + 2
+    with pytest.warns(RuntimeWarning, match="not finite") as told:
+        opt.step()
+    assert (told[0].filename, told[0].lineno) == (__file__, line)

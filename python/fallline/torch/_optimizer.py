@@ -23,6 +23,7 @@ from ..storage import STORAGE
 from ..threads import get_num_threads
 from . import _checkpoint, _mesh, _tensors
 from ._binding import Bound, GroupRule
+from ._calls import callers_level, heard
 from ._signatures import FLAGS, OWN, TORCHS, check_flags
 from ._signatures import hyperparameters as names_of
 
@@ -118,6 +119,7 @@ class Optimizer(torch.optim.Optimizer):
 
     # ---- the step ------------------------------------------------------------------------------
 
+    @heard
     def step(
         self,
         closure: Callable[[], Any] | None = None,
@@ -192,7 +194,9 @@ class Optimizer(torch.optim.Optimizer):
         self._finish(bound)
         if bad >= 0:
             warnings.warn(
-                f"the gradient of {bound.names[bad]} is not finite", RuntimeWarning, stacklevel=5
+                f"the gradient of {bound.names[bad]} is not finite",
+                RuntimeWarning,
+                stacklevel=callers_level(),
             )
 
     def _ready(self) -> Bound:
