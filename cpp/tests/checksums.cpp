@@ -1,6 +1,6 @@
-// Prints a checksum of 20 steps for every rule and storage type, and of every linear model's losses,
-// products and steps, and every curve's losses and products: the bits that every ISA and every
-// machine must agree on.
+// Prints a checksum of 20 steps for every rule and storage type, and of every linear model's
+// losses, products and steps, and every curve's losses and products: the bits that every ISA and
+// every machine must agree on.
 //
 //   checksums          with the best ISA usable here
 //   checksums avx2     with this one
