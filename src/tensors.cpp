@@ -131,14 +131,13 @@ bool Tensors::take_part(std::size_t i, bool present) {
   signed char& cohort = taking_part_[tensors_[i].cohort];
   if (cohort == unknown) cohort = present;
   if (cohort != present) return false;
-  moved_ |= present != (tensors_[i].grad != nullptr);
+  stale_ |= present != (tensors_[i].grad != nullptr);
   return true;
 }
 
 py::object Tensors::taking_part() {
-  if (moved_ || stale_ || by_rows_) layout_.rebuild(parts());
+  if (stale_ || by_rows_) layout_.rebuild(parts());
   stale_ = by_rows_;
-  moved_ = false;
   if (std::all_of(taking_part_.begin(), taking_part_.end(), [](auto c) { return c == 1; }))
     return py::bool_(true);
   py::list active;

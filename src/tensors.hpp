@@ -79,7 +79,6 @@ class Tensors {
   std::vector<double> partials_;
   Layout layout_;
   bool stale_ = true;                     // the layout is not that of the gradients bound
-  bool moved_ = false;                    // a tensor joined or left since the layout was made
   std::vector<signed char> taking_part_;  // by cohort: 1, 0, or not seen yet
 };
 
