@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.fit import progress
 from fallline.fitting import rates, targets
 from fallline.fitting.scaling import Scaling
+from fallline.loop import progress
 from fallline.objectives import _blas
 
 pytest.importorskip("typer")
@@ -395,7 +395,7 @@ def test_on_a_terminal_a_few_predictions_and_a_bar(tmp_path: Path) -> None:
 
     def on_terminal(*arguments: object) -> str:
         ours, theirs = os.openpty()
-        run = [sys.executable, "-c", "from fallline.fit import progress; progress.AFTER = 0;"
+        run = [sys.executable, "-c", "from fallline.loop import progress; progress.AFTER = 0;"
                "from fallline.cli import main; main()", *map(str, arguments)]  # fmt: skip
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
         with subprocess.Popen(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fallline as fl
-from fallline.fit.result import Status
+from fallline.loop.result import Status
 from fallline.objectives import Function, LogisticRegression, surfaces
 from fallline.second_order import _pairs
 from fallline.second_order._pairs import Pairs

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fallline as fl
-from fallline.fit.result import Status
+from fallline.loop.result import Status
 from fallline.objectives import MLP, Gabor, LeastSquares, LinearRegression, ShallowReLU
 from fallline.objectives.residuals import linearized
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fallline as fl
-from fallline.fit.result import Status
+from fallline.loop.result import Status
 from fallline.objectives import Function, LinearRegression, surfaces
 from fallline.second_order import Method
 

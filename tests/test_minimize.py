@@ -186,7 +186,7 @@ def test_start_without_one_comes_from_the_seed() -> None:
 
 def test_spans_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even where a span is a step, or as long as it can be."""
-    from fallline.fit import loop
+    from fallline.loop import run
 
     options: dict[str, Any] = {
         "batch_size": 7, "epochs": 40, "max_norm": 1.0, "averaging": fl.SWA(start=3),
@@ -194,7 +194,7 @@ def test_spans_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     }  # fmt: skip
     results = []
     for seconds in (0.0, 0.05, 1e9):
-        monkeypatch.setattr(loop, "SPAN", seconds)
+        monkeypatch.setattr(run, "SPAN", seconds)
         results.append(fl.minimize(logistic(), **options))
     assert results[0].nit > 100
     same(results[0], results[1])
@@ -761,7 +761,7 @@ def test_the_result() -> None:
 
 @pytest.mark.skipif(find_spec("rich") is None, reason="needs rich")
 def test_the_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from fallline.fit import progress
+    from fallline.loop import progress
 
     fl.minimize(linear(), epochs=50, progress=True)
     assert capsys.readouterr() == ("", "")  # too short for a bar
@@ -854,7 +854,7 @@ def test_bad_averages(make: Callable[[], Any], error: type[Exception], message: 
 
 
 def test_a_trajectory_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fallline.fit import history
+    from fallline.loop import history
 
     monkeypatch.setattr(history, "available_memory", lambda: 10**6)
     with pytest.raises(MemoryError, match="a trajectory of 100,001 points of 5 parameters"):

@@ -9,8 +9,8 @@ import pytest
 
 import fallline as fl
 from cases import CASES
-from fallline.fit import coefficients, engine
-from fallline.fit.coefficients import coefficient_table
+from fallline.loop import coefficients, engine
+from fallline.loop.coefficients import coefficient_table
 
 pytestmark = pytest.mark.skipif("native" not in fl.backends(), reason="needs the C++ core")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fallline as fl
-from fallline.fit.result import Status
+from fallline.loop.result import Status
 from fallline.objectives import (
     MLP,
     Function,

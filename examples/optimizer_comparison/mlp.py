@@ -9,7 +9,7 @@ import numpy as np
 
 import fallline as fl
 from data import Data
-from fallline.fit.result import Status
+from fallline.loop.result import Status
 from settings import OPTIMIZERS, Task
 
 HIDDEN = (1024, 1024)

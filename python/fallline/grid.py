@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ._memory import available_memory
 from ._types import Array
-from .fit.result import Result
+from .loop.result import Result
 from .objectives import Objective
 from .objectives._data import as_floats, as_vector
 from .objectives.base import Batch, _bytes

@@ -9,13 +9,13 @@ from typing import Any, Literal, TypeAlias
 import numpy.typing as npt
 
 from ._types import Array, LearningRate
-from .fit import arguments, saving
-from .fit.averaging import Averaging
-from .fit.history import Trajectory
-from .fit.loop import Run
-from .fit.plan import Plan
-from .fit.rates import as_schedule
-from .fit.result import Result
+from .loop import arguments, saving
+from .loop.averaging import Averaging
+from .loop.history import Trajectory
+from .loop.plan import Plan
+from .loop.rates import as_schedule
+from .loop.result import Result
+from .loop.run import Run
 from .minibatch import as_count
 from .objectives import Objective
 from .optimizer import Optimizer

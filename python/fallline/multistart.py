@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._types import Array
-from .fit.many import check_options, run_all
-from .fit.table import Table
+from .loop.many import check_options, run_all
+from .loop.table import Table
 from .minibatch import as_count
 from .objectives import Objective
 from .rules import Adam

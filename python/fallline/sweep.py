@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .fit.arguments import hyperparameters_of
-from .fit.many import SETTINGS, check_options, run_all
-from .fit.table import Table
+from .loop.arguments import hyperparameters_of
+from .loop.many import SETTINGS, check_options, run_all
+from .loop.table import Table
 from .minibatch import as_count
 from .objectives import Objective
 from .rules import Adam

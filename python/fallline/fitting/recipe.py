@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._types import LearningRate
-from ..fit.arguments import check_names
+from ..loop.arguments import check_names
 from ..optimizer import Optimizer
 from ..rules import Adam
 from . import rates

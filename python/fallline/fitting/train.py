@@ -15,9 +15,9 @@ import numpy as np
 from .. import serialization
 from .._types import Array
 from ..datasets import Dataset
-from ..fit.history import Epochs
-from ..fit.result import Result, Status
-from ..fit.saving import FORMAT
+from ..loop.history import Epochs
+from ..loop.result import Result, Status
+from ..loop.saving import FORMAT
 from ..minimize import minimize
 from ..objectives._blas import unthreaded
 from .data import dense, split_off
