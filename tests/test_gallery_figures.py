@@ -127,7 +127,8 @@ def test_derivative_products() -> None:
     assert (np.argmax(lost[0] == 0) + 1, np.argmax(np.isinf(lost[1])) + 1) == (25, 16)
     small = here.gradients(0.1)
     assert [k for k, length in enumerate(small) if length > 0] == list(range(19, 60))
-    assert here.gradients(5.0)[0] == pytest.approx(4e11, rel=0.2)
+    # Chaotic: 2.8e11 and 4e11 by OpenBLAS' kernels for two generations of one CPU.
+    assert 1e11 < here.gradients(5.0)[0] < 1e13
     usual = here.gradients(1.0)
     assert max(usual) / min(usual) < 30
 

@@ -5,7 +5,8 @@ mark where it becomes 0, below 1.4·10⁻⁴⁵, or ∞, above 3.4·10³⁸: by 
 doubles after 128. In float16, whose range is grey, that is after 25 and 16. Right: the same in a
 network of 60 layers of 32 tanh units, with its usual random weights W times a number: the length of
 the loss's gradient by the constants of each layer. At a tenth of the usual weights it is 0 in the
-first 19 layers; at five times the usual ones it grows to 4·10¹¹ on the way back to the input.
+first 19 layers; at five times the usual ones it grows beyond 10¹¹ on the way back to the input (how
+far beyond hangs on the last bits of the products, which are the BLAS's).
 """
 
 from __future__ import annotations
