@@ -13,6 +13,9 @@ constexpr std::size_t none = ~std::size_t{0};
 // What judging an entry costs, in elements of an update.
 constexpr std::size_t look_cost = 256;
 
+// Entries on the way to which tensors are fetched ahead.
+constexpr std::size_t collected_ahead = 4, judged_ahead = 2, states_ahead = 8;
+
 bool find_dtype(const dlpack::Tensor& tensor, DType& found) {
   if (tensor.type_lanes != 1) return false;
   if (tensor.type_code == dlpack::brain_floating && tensor.type_bits == 16) {
@@ -172,14 +175,15 @@ bool ExchangedTensors::same_state(const py::dict& state) const {
   std::size_t next = 0;
   while (PyDict_Next(state.ptr(), &at, &key, &value) != 0) {
     if (next == state_.size()) return false;
+    if (next + states_ahead < state_.size()) __builtin_prefetch(state_[next + states_ahead].dict);
     const StateItem& item = state_[next++];
     if (value != item.dict) return false;
     if (PyDict_Check(value) == 0) continue;
     Py_ssize_t inner = 0;
     PyObject *name, *entry;
-    for (PyObject* expected : item.values)
+    for (std::size_t v = item.first; v < item.last; ++v)
       if (PyDict_Next(value, &inner, &name, &entry) == 0 ||
-          (expected != nullptr && entry != expected))
+          (state_values_[v] != nullptr && entry != state_values_[v]))
         return false;
     if (PyDict_Next(value, &inner, &name, &entry) != 0) return false;
   }
@@ -188,14 +192,15 @@ bool ExchangedTensors::same_state(const py::dict& state) const {
 
 void ExchangedTensors::remember_state(const py::dict& state) {
   state_.clear();
+  state_values_.clear();
   for (const auto& [key, value] : state) {
-    StateItem item{value.ptr(), {}};
+    const std::size_t first = state_values_.size();
     if (PyDict_Check(value.ptr()))
       for (const auto& [name, entry] : py::reinterpret_borrow<py::dict>(value)) {
         const bool tensor = py::isinstance(entry, inspector_.type());
-        item.values.push_back(tensor ? entry.ptr() : nullptr);
+        state_values_.push_back(tensor ? entry.ptr() : nullptr);
       }
-    state_.push_back(std::move(item));
+    state_.push_back({value.ptr(), first, state_values_.size()});
   }
 }
 
@@ -264,12 +269,32 @@ void ExchangedTensors::take_rows(const Entry& entry, const py::tuple& rows) {
   }
 }
 
+// What verdict(i) is going to look at.
+void ExchangedTensors::fetch_ahead(std::size_t i) const {
+  const Entry& entry = entries_[i];
+  if (entry.tensor == none) return;
+  inspector_.fetch(entry.home.ptr());
+  inspector_.fetch(grads_[i].ptr());
+  for (std::size_t p = entry.first_place; p < entry.last_place; ++p)
+    inspector_.fetch(places_[p].object.ptr());
+  for (std::size_t n = entry.first_number; n < entry.last_number; ++n) {
+    inspector_.fetch(numbers_[n].place.object.ptr());
+    __builtin_prefetch(numbers_[n].place.data);
+  }
+}
+
 // What only the interpreter can tell: gradients, and where tensors of other types are.
 bool ExchangedTensors::collect() {
   grads_.resize(entries_.size());
   homes_.resize(entries_.size());
+  last_grads_.resize(entries_.size());
+  const bool ahead = inspector_.lock_free();
   const descrgetfunc get = Py_TYPE(grad_.ptr())->tp_descr_get;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (ahead && i + collected_ahead < entries_.size()) {
+      inspector_.fetch(entries_[i + collected_ahead].param.ptr());
+      inspector_.fetch(last_grads_[i + collected_ahead]);
+    }
     const Entry& entry = entries_[i];
     PyObject* param = entry.param.ptr();
     grads_[i] = entry.plain && get != nullptr
@@ -277,6 +302,7 @@ bool ExchangedTensors::collect() {
                           get(grad_.ptr(), param, reinterpret_cast<PyObject*>(Py_TYPE(param))))
                     : py::object(entry.param.attr("grad"));
     if (!grads_[i]) throw py::error_already_set();
+    if (ahead) last_grads_[i] = inspector_.spot(grads_[i].ptr());
     const bool present = !grads_[i].is_none();
     if (entry.tensor == none) {
       if (present) return false;
@@ -311,8 +337,10 @@ ExchangedTensors::Verdict ExchangedTensors::verdict(std::size_t i) {
 void ExchangedTensors::judge(int threads) {
   verdicts_.resize(entries_.size());
   const std::size_t work = inspector_.lock_free() ? entries_.size() * look_cost : 0;
-  run_each(entries_.size(), work, threads,
-           [this](std::size_t i, std::size_t) { verdicts_[i] = verdict(i); });
+  run_each(entries_.size(), work, threads, [this](std::size_t i, std::size_t) {
+    if (inspector_.lock_free() && i + judged_ahead < entries_.size()) fetch_ahead(i + judged_ahead);
+    verdicts_[i] = verdict(i);
+  });
 }
 
 // Lets Python make the gradient such as the kernels take; false where it is to be bound anew.

@@ -61,7 +61,7 @@ class ExchangedTensors : public Tensors {
   };
   struct StateItem {
     PyObject* dict;
-    std::vector<PyObject*> values;  // in the dict's order, null for what is no tensor
+    std::size_t first, last;  // its part of state_values_
   };
 
   enum class Verdict : unsigned char { good, absent, moved, to_conform };
@@ -71,6 +71,7 @@ class ExchangedTensors : public Tensors {
   bool unmoved(const Entry& entry, PyObject* home) const;
   bool place(const py::handle& object, Place& place, DType& type) const;
   bool plain_gradient(PyObject* grad, const Entry& entry, Tensor& tensor) const;
+  void fetch_ahead(std::size_t i) const;
   bool collect();
   void judge(int threads);
   Verdict verdict(std::size_t i);
@@ -86,8 +87,11 @@ class ExchangedTensors : public Tensors {
   std::vector<Place> places_;
   std::vector<Number> numbers_;
   std::vector<StateItem> state_;
+  std::vector<PyObject*> state_values_;  // in the dicts' order, null for what is no tensor
   // During a step, by entry:
   std::vector<py::object> grads_;
+  // Of the last step's gradients: the next are often the same, or lie in their place.
+  std::vector<Inspector::Spot> last_grads_;
   std::vector<py::object> homes_;  // of parameters of another type: what they have here now
   std::vector<Verdict> verdicts_;
 };

@@ -30,7 +30,7 @@ Inspector::Inspector(const py::tuple& types, const py::object& shim) {
 }
 
 bool Inspector::look(PyObject* object, dlpack::Tensor& found) const {
-  if (std::find(types_.begin(), types_.end(), Py_TYPE(object)) == types_.end()) return false;
+  if (!knows(object)) return false;
   if (lock_free()) return look_by_shim(object, found);
   if (tensor_from_object_(object, &found) != 0) {
     PyErr_Clear();

@@ -2,6 +2,7 @@
 #pragma once
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -27,6 +28,28 @@ class Inspector {
 
   bool is_negative(PyObject* object) const;
 
+  // Objects and what they hold lie anywhere, and a step of many pushes them out of the caches: what
+  // is looked at next is asked for ahead. Only where lock_free().
+  struct Spot {
+    const void* object = nullptr;
+    const char* held = nullptr;
+  };
+  Spot spot(PyObject* object) const { return {object, knows(object) ? *tensor(object) : nullptr}; }
+  // Of an object that may be gone by now: nothing is read.
+  void fetch(const Spot& spot) const {
+    asm volatile("");  // GCC drops calls of a function that does nothing but fetch
+    __builtin_prefetch(spot.object);
+    for (int line = 0; line < tensor_lines; ++line) __builtin_prefetch(spot.held + 64 * line);
+  }
+  void fetch(PyObject* object) const {
+    const Spot own = spot(object);
+    if (own.held == nullptr) return;
+    fetch(own);
+    // Storage and autograd's part; were they elsewhere in a tensor, lines were asked for in vain.
+    for (int word = 2; word < 4; ++word)
+      __builtin_prefetch(reinterpret_cast<void* const*>(own.held)[word]);
+  }
+
   // Whether all of these need neither the interpreter's lock nor the caller's thread.
   bool lock_free() const { return reads_[0] != nullptr; }
 
@@ -36,6 +59,11 @@ class Inspector {
   enum Read { layout, device_type, dtype, data_ptr, dim, sizes, strides, read_count };
   enum Value { strided, cpu, float32, float64, bfloat16, float16, value_count };
 
+  static constexpr int tensor_lines = 3;  // some 200 bytes
+
+  bool knows(PyObject* object) const {
+    return std::find(types_.begin(), types_.end(), Py_TYPE(object)) != types_.end();
+  }
   char** tensor(PyObject* object) const {
     return reinterpret_cast<char**>(reinterpret_cast<char*>(object) + held_);
   }
