@@ -24,13 +24,17 @@ struct Lanes {
   static void store(T* to, Register x) { __builtin_memcpy(to, &x, sizeof x); }
 };
 
-// Lanes in a fixed tree.
+// Lanes in a fixed tree, l with l + half and so on, fours of them at a time.
 template <class T>
-T add_lanes(T* lane) {
-#pragma GCC unroll 8
-  for (std::size_t half = Lanes<T>::count / 2; half > 0; half /= 2)
-    for (std::size_t l = 0; l < half; ++l) lane[l] += lane[l + half];
-  return lane[0];
+T add_lanes(const T* lane) {
+  typedef T Four __attribute__((vector_size(4 * sizeof(T))));
+  constexpr std::size_t fours = Lanes<T>::count / 4;
+  Four four[fours];
+  __builtin_memcpy(four, lane, sizeof four);
+#pragma GCC unroll 4
+  for (std::size_t half = fours / 2; half > 0; half /= 2)
+    for (std::size_t f = 0; f < half; ++f) four[f] += four[f + half];
+  return (four[0][0] + four[0][2]) + (four[0][1] + four[0][3]);
 }
 
 // Rows that will be needed next, N of them, fetched as far as the second cache while others are
@@ -57,45 +61,50 @@ struct Ahead {
 };
 
 // out[c][r] = Σ x_r · w_c for R rows and C outputs, w apart by `stride`, out by block_rows. Element
-// i goes to lane i mod count. Several sums at a time hide the latency of an addition and load less.
+// i goes to lane i mod count. Eight sums at a time hide the latency of an addition; where the rows
+// and outputs are as many, each part of the lanes is gone through by itself. The rows are then read
+// side by side: eight streams of 2 KiB come 1.4 times as fast from memory as four (Zen 3).
 template <int R, int C, int N, class T>
 void dots(std::size_t n, const T* const* x, const T* w, std::size_t stride, T* out,
           const T* const* next) {
   using L = Lanes<T>;
   using Register = typename L::Register;
+  constexpr std::size_t together = R * C < 8 ? L::parts : 1;
   const Ahead<N, T> ahead(next);
-  Register sum[R][C][L::parts];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 8
-    for (int c = 0; c < C; ++c)
+  alignas(64) T lane[R][C][L::count];
+  const std::size_t whole = n - n % L::count;
+  for (std::size_t part = 0; part < L::parts; part += together) {
+    Register sum[R][C][together] = {};
+    for (std::size_t i = 0; i < whole; i += L::count) {
+      if (part == 0) ahead.line(i);
 #pragma GCC unroll 4
-      for (std::size_t p = 0; p < L::parts; ++p) sum[r][c][p] = Register{};
-  std::size_t i = 0;
-  for (; i + L::count <= n; i += L::count) {
-    ahead.line(i);
-#pragma GCC unroll 4
-    for (std::size_t p = 0; p < L::parts; ++p) {
-      const std::size_t j = i + p * L::width;
-      Register own[C];
+      for (std::size_t p = 0; p < together; ++p) {
+        const std::size_t j = i + (part + p) * L::width;
+        Register own[C];
 #pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) own[c] = L::load(w + std::size_t(c) * stride + j);
+        for (int c = 0; c < C; ++c) own[c] = L::load(w + std::size_t(c) * stride + j);
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-        const Register row = L::load(x[r] + j);
+        for (int r = 0; r < R; ++r) {
+          const Register row = L::load(x[r] + j);
 #pragma GCC unroll 8
-        for (int c = 0; c < C; ++c) sum[r][c][p] += row * own[c];
+          for (int c = 0; c < C; ++c) sum[r][c][p] += row * own[c];
+        }
       }
     }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c)
+#pragma GCC unroll 4
+        for (std::size_t p = 0; p < together; ++p)
+          L::store(lane[r][c] + (part + p) * L::width, sum[r][c][p]);
   }
   ahead.last_line(n);
   for (int r = 0; r < R; ++r)
     for (int c = 0; c < C; ++c) {
-      alignas(64) T lane[L::count];
-      __builtin_memcpy(lane, sum[r][c], sizeof lane);
       const T* own = w + std::size_t(c) * stride;
-      for (std::size_t l = 0; i + l < n; ++l) lane[l] += x[r][i + l] * own[i + l];
-      out[std::size_t(c) * block_rows + std::size_t(r)] = add_lanes(lane);
+      for (std::size_t i = whole; i < n; ++i) lane[r][c][i - whole] += x[r][i] * own[i];
+      out[std::size_t(c) * block_rows + std::size_t(r)] = add_lanes(lane[r][c]);
     }
 }
 

@@ -1,8 +1,8 @@
 // A linear model over rows of X: outputs, their losses and slopes, and the slopes pulled back.
 // Included inside a per-ISA anonymous namespace.
 
-// Sums at a time: as many as leave registers for the operands.
-inline constexpr int dot_rows = register_bytes == 64 ? 8 : (register_bytes == 32 ? 4 : 2);
+// Rows and outputs at a time: as many as leave registers for the operands.
+inline constexpr int dot_rows = int(block_rows);
 inline constexpr int dot_outputs = register_bytes == 64 ? 2 : 1;
 
 // A block's numbers, by output (or target), a row each in the last index.
