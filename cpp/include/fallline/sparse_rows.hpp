@@ -48,17 +48,18 @@ struct SparseRows {
     }
   }
 
-  // Where that row lies is asked for earlier still: else each row waits for its place, and nothing
-  // behind it goes on. (The losses of 4,096 rows at random of 200,000: 390 us, 530 without.)
+  // Where that row lies is asked for earlier still: else each row waits for its place, and what is
+  // behind it waits too. (Losses of 4,096 rows among 200,000, one thread: 0.53 ms, 0.87 without.)
   void prefetch_place(std::size_t row) const { __builtin_prefetch(indptr + row); }
 
-  // First entry of [from, to) whose column is not below this one; without a branch to be guessed.
+  // First entry of [from, to) whose column is not below this one.
   Index lower_bound(Index from, Index to, std::size_t column) const {
-    for (Index n = to - from; n > 0;) {
-      const Index half = n / 2;
-      const bool below = std::size_t(columns[from + half]) < column;
-      from = opaque(below ? from + half + 1 : from);
-      n = below ? n - half - 1 : half;
+    while (from < to) {
+      const Index middle = from + (to - from) / 2;
+      if (std::size_t(columns[middle]) < column)
+        from = middle + 1;
+      else
+        to = middle;
     }
     return from;
   }
