@@ -269,11 +269,16 @@ void ExchangedTensors::take_rows(const Entry& entry, const py::tuple& rows) {
   }
 }
 
+// Where entry i's elements are, once collect() has seen it.
+const py::object& ExchangedTensors::home(std::size_t i) const {
+  return entries_[i].plain ? entries_[i].param : homes_[i];
+}
+
 // What verdict(i) is going to look at.
 void ExchangedTensors::fetch_ahead(std::size_t i) const {
   const Entry& entry = entries_[i];
   if (entry.tensor == none) return;
-  inspector_.fetch(entry.home.ptr());
+  inspector_.fetch(home(i).ptr());
   inspector_.fetch(grads_[i].ptr());
   for (std::size_t p = entry.first_place; p < entry.last_place; ++p)
     inspector_.fetch(places_[p].object.ptr());
@@ -323,8 +328,7 @@ bool ExchangedTensors::collect() {
 ExchangedTensors::Verdict ExchangedTensors::verdict(std::size_t i) {
   const Entry& entry = entries_[i];
   if (entry.tensor == none) return Verdict::absent;
-  const py::object& home = entry.plain ? entry.param : homes_[i];
-  if (!unmoved(entry, home.ptr())) return Verdict::moved;
+  if (!unmoved(entry, home(i).ptr())) return Verdict::moved;
   Tensor& tensor = tensors_[entry.tensor];
   if (grads_[i].is_none()) {
     tensor.grad = nullptr;

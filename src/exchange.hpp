@@ -71,6 +71,7 @@ class ExchangedTensors : public Tensors {
   bool unmoved(const Entry& entry, PyObject* home) const;
   bool place(const py::handle& object, Place& place, DType& type) const;
   bool plain_gradient(PyObject* grad, const Entry& entry, Tensor& tensor) const;
+  const py::object& home(std::size_t i) const;
   void fetch_ahead(std::size_t i) const;
   bool collect();
   void judge(int threads);
@@ -90,10 +91,10 @@ class ExchangedTensors : public Tensors {
   std::vector<PyObject*> state_values_;  // in the dicts' order, null for what is no tensor
   // During a step, by entry:
   std::vector<py::object> grads_;
-  // Of the last step's gradients: the next are often the same, or lie in their place.
-  std::vector<Inspector::Spot> last_grads_;
   std::vector<py::object> homes_;  // of parameters of another type: what they have here now
   std::vector<Verdict> verdicts_;
+  // Of the last step's gradients: the next are often the same, or lie in their place.
+  std::vector<Inspector::Spot> last_grads_;
 };
 
 void bind_exchange(py::module_& m);

@@ -61,14 +61,15 @@ struct Ahead {
 };
 
 // out[c][r] = Σ x_r · w_c for R rows and C outputs, w apart by `stride`, out by block_rows. Element
-// i goes to lane i mod count. Eight sums at a time hide the latency of an addition; where rows and
-// outputs are as many, each part of the lanes is gone through by itself.
+// i goes to lane i mod count. Eight sums at a time hide the latency of an addition and leave
+// registers for the operands: the more rows and outputs, the fewer parts of the lanes go together.
 template <int R, int C, int N, class T>
 void dots(std::size_t n, const T* const* x, const T* w, std::size_t stride, T* out,
           const T* const* next) {
   using L = Lanes<T>;
   using Register = typename L::Register;
-  constexpr std::size_t together = R * C < 8 ? L::parts : 1;
+  constexpr std::size_t fitting = R * C < 8 ? 8 / (R * C) : 1;
+  constexpr std::size_t together = fitting < L::parts ? fitting : L::parts;
   const Ahead<N, T> ahead(next);
   alignas(64) T lane[R][C][L::count];
   const std::size_t whole = n - n % L::count;

@@ -4,9 +4,9 @@
 // Outputs at a time: as many as leave registers for the operands of eight rows.
 inline constexpr int dot_outputs = register_bytes == 64 ? 2 : 1;
 // Rows side by side: eight streams from memory serve short rows better than four, whose lanes are
-// summed in one go, and longer ones worse (Zen 3: 256 bytes a row 1.16 and 2 KiB 1.06 times as
+// summed in fewer goes, and longer ones worse (Zen 3: 256 bytes a row 1.16 and 2 KiB 1.06 times as
 // fast, 8 KiB 0.94). Where eight rows' lanes are in registers at once, it is always eight.
-inline constexpr int some_rows = register_bytes == 64 ? int(block_rows) : 4;
+inline constexpr int long_rows = register_bytes == 64 ? int(block_rows) : 4;
 inline constexpr std::size_t short_row = 4096;  // bytes
 
 // A block's numbers, by output (or target), a row each in the last index.
@@ -122,16 +122,16 @@ template <class T, int ahead>
 void dense_outputs(const Samples& s, const void* parameters, const T* const* x, std::size_t n,
                    T* products, double* z, const T* const* next) {
   const T* w = static_cast<const T*>(parameters);
-  const auto some = [&]<int R, int N>(Constant<R>, Constant<N>, auto r, auto k) {
+  const auto multiply = [&]<int R, int N>(Constant<R>, Constant<N>, auto r, auto k) {
     by_outputs<N>(s.outputs, [&]<int C, int F>(Constant<C>, Constant<F>, std::size_t c) {
       dots<R, C, F>(s.features, x + r, w + c * s.features, s.features,
                     products + c * block_rows + r, next + k);
     });
   };
   if (s.features * sizeof(T) <= short_row)
-    by_rows<int(block_rows), ahead>(n, some);
+    by_rows<int(block_rows), ahead>(n, multiply);
   else
-    by_rows<some_rows, ahead>(n, some);
+    by_rows<long_rows, ahead>(n, multiply);
   for (std::size_t c = 0; c < s.outputs; ++c)
     for (std::size_t r = 0; r < n; ++r) {
       const T product = products[c * block_rows + r];
