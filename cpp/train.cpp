@@ -12,7 +12,7 @@
 namespace fallline {
 namespace {
 
-// As python/fallline/fit/engine.py has it, which takes the same steps one by one.
+// As python/fallline/loop/engine.py has it, which takes the same steps one by one.
 Halted look(double loss, double norm, const Watch& watch) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   if (!(-infinity < loss && loss <= watch.ceiling && norm < infinity)) return Halted::diverged;

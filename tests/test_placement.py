@@ -66,7 +66,8 @@ def test_copied_states_are_placed_too(again: Callable[[fl.Adam], fl.Adam]) -> No
     opt = fl.Adam(np.ones(LARGE, np.float32))
     opt.step(np.ones(LARGE, np.float32))
     new = again(opt)
-    param, *states = (*new.param_groups[0]["params"], *(new.state[0][s] for s in opt._slots[0]))
+    slots = opt._parameters.slots[0]
+    param, *states = (*new.param_groups[0]["params"], *(new.state[0][slot] for slot in slots))
     assert [(address(b) - address(a)) % PAGE for a, b in pairwise([param, *states])] == [STRIDE] * 2
-    for slot in opt._slots[0]:
+    for slot in slots:
         np.testing.assert_array_equal(new.state[0][slot], opt.state[0][slot])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import hyperparameters
+from ._parameters import new_slot
 from ._placement import copy_beside
 from ._types import Array, Group, compute_dtype
 from .storage import has_master
@@ -56,9 +57,9 @@ def load_state_dict(optimizer: Optimizer, loaded: dict[str, Any]) -> None:
         members: list[tuple[tuple[int, State], list[int]]] = []
         for i in range(first, first + len(group["params"])):
             t, scalars, arrays = entries[i]
-            optimizer._forget_master(i)
+            optimizer._parameters.forget_master(i)
             for slot, array in arrays.items():
-                optimizer._slots[i][slot] = array
+                optimizer._parameters.slots[i][slot] = array
             for own, tensors in members:
                 if own == (t, scalars):
                     tensors.append(i)
@@ -112,10 +113,11 @@ def _check_entries(
 ) -> list[tuple[int, State, dict[str, Array]]]:
     """(t, scalars, new arrays) of each parameter, copied and of the right shape and dtype."""
     entries: list[tuple[int, State, dict[str, Array]]] = []
+    own = optimizer._parameters
     for group in groups:
         kernel = optimizer.kernel(group)
         for index in group["params"]:
-            param, name = optimizer._params[len(entries)], optimizer._names[len(entries)]
+            param, name = own.arrays[len(entries)], own.names[len(entries)]
             saved = state.get(index, {})
             arrays: dict[str, Array] = {}
             for slot in kernel.slots:
@@ -124,7 +126,7 @@ def _check_entries(
                 elif saved:
                     raise ValueError(f"state dict has no {slot} for {name}")
                 else:
-                    arrays[slot] = optimizer._new_slot(slot, group, param, len(arrays))
+                    arrays[slot] = new_slot(slot, group, param, len(arrays), optimizer.initial_slot)
             if "master" in saved and has_master(group, param):  # else taken from the parameter
                 arrays["master"] = _checked_slot(
                     "master", name, saved["master"], param, len(arrays)

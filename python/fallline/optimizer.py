@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
-import numpy as np
-
 from . import checkpoint, hyperparameters
-from ._placement import copy_beside, zeros_beside
-from ._types import Array, Grads, Group, OnNonfinite, Params, compute_dtype
+from ._parameters import Parameters
+from ._types import Array, Grads, Group, OnNonfinite, Params
 from .arrays import check_apart, check_gradient, check_parameter
 from .backends import Binding, Share, Work, choose
 from .kernel import Kernel
-from .storage import Storage, complete, has_master, is_narrow
+from .storage import Storage, complete, is_narrow
 from .structure import Structure, flatten_groups, nest, split_groups
 from .threads import get_num_threads
 
@@ -105,19 +103,15 @@ class Optimizer:
         self.skipped_steps = 0
         self.grad_norm: float | None = None
         self._structures: list[Structure] = []
-        self._names: list[str] = []
-        self._params: list[Array] = []
-        self._slots: list[dict[str, Array]] = []
+        self._parameters = Parameters()
         self._cohorts: list[Cohort] = []
         self._progress: list[Progress] = [(0, (), None)]
         self._taking_part: bool | list[bool] = True
-        self._masters: list[Array | None] = []
-        self._following: set[int] = set()  # whose master copies are the parameters still
         hyperparameters.check(defaults, defaults, self.checks)
         groups, self._grouped = split_groups(params)
         for group in groups:
             self._add(group)
-        if not self._params:
+        if not self._parameters:
             raise ValueError("params is empty: there is nothing to optimize")
         self._rebind()
 
@@ -138,7 +132,7 @@ class Optimizer:
         names = structure.names(prefix)
         for name, array in zip(names, arrays, strict=True):
             check_parameter(name, array)
-        check_apart([*self._written(), *zip(names, arrays, strict=True)])
+        check_apart([*self._parameters.written(), *zip(names, arrays, strict=True)])
         unknown = [key for key in given if key not in self.defaults]
         if unknown:
             raise ValueError(f"{type(self).__name__} has no hyperparameter {unknown[0]!r}")
@@ -146,42 +140,25 @@ class Optimizer:
         hyperparameters.check(group, self.defaults, self.checks)
         self.check_group(group)
 
-        first = len(self._params)
         self.param_groups.append(group)
         self._structures.append(structure)
-        self._names += names
-        self._params += arrays
-        self._slots += [{} for _ in arrays]
-        tensors = list(range(first, len(self._params)))
+        tensors = list(self._parameters.add(names, arrays))
         self._cohorts.append(Cohort(group, tensors, self.kernel(group)))
         steps, states, _ = self._settled()
         self._progress[0] = steps, (*states, (0, self.initial_scalars(group))), None
 
-    def _written(self) -> list[tuple[str, Array]]:
-        """Every array a step writes, with its name."""
-        written = list(zip(self._names, self._params, strict=True))
-        for name, slots in zip(self._names, self._slots, strict=True):
-            written += [(f"{slot} of {name}", array) for slot, array in slots.items()]
-        return written
-
     def _rebind(self) -> None:
         """Give each tensor the state arrays its kernel needs, and all to the backend."""
-        cohort_of = [0] * len(self._params)
-        slots: list[tuple[Array, ...]] = [()] * len(self._params)
-        self._masters = [None] * len(self._params)
-        for c, cohort in enumerate(self._cohorts):
-            cohort.kernel = self.kernel(cohort.group)
-            cohort.masters = cohort.group["master_weights"]
+        own = self._parameters
+        slots: list[tuple[Array, ...]] = [()] * len(own)
+        for cohort in self._cohorts:
+            group = cohort.group
+            cohort.kernel = self.kernel(group)
+            cohort.masters = group["master_weights"]
             for i in cohort.tensors:
-                own, param = self._slots[i], self._params[i]
-                for slot in cohort.kernel.slots:
-                    if slot not in own:
-                        own[slot] = self._new_slot(slot, cohort.group, param, len(own))
-                slots[i] = tuple(own[slot] for slot in cohort.kernel.slots)
-                self._masters[i] = self._master(i, cohort.group)
-                cohort.narrow |= is_narrow(param)
-                cohort_of[i] = c
-        self._binding: Binding = self._backend.bind(self._params, slots, cohort_of, self._masters)
+                slots[i] = own.furnish(i, cohort.kernel, group, self.initial_slot)
+                cohort.narrow |= is_narrow(own.arrays[i])
+        self._binding = self._bind(slots, own.masters)
         # Looked up once: a class method costs 20 to 80 ns more when found by its name.
         self._kernel_of, self._coefficients_of = self.kernel, self.coefficients
         self._single = not self._grouped and self._structures[0].single
@@ -189,28 +166,15 @@ class Optimizer:
             [0.0] * (2 * len(self._cohorts)) if any(c.kernel.sums for c in self._cohorts) else None
         )
 
-    def _new_slot(self, slot: str, group: Group, param: Array, index: int) -> Array:
-        array = zeros_beside(param, compute_dtype(param.dtype), index)
-        initial = self.initial_slot(slot, group, param)
-        if isinstance(initial, np.ndarray) or initial != 0.0:
-            array[...] = initial
-        return array
-
-    def _master(self, i: int, group: Group) -> Array | None:
-        """A parameter's master copy, new ones and those no longer wanted seen to."""
-        own, param = self._slots[i], self._params[i]
-        if not has_master(group, param):
-            self._forget_master(i)
-            return None
-        if "master" not in own:
-            own["master"] = zeros_beside(param, compute_dtype(param.dtype), len(own))
-            own["master"][...] = param
-            self._following.add(i)
-        return own["master"]
-
-    def _forget_master(self, i: int) -> None:
-        self._slots[i].pop("master", None)
-        self._following.discard(i)
+    def _bind(
+        self, slots: list[tuple[Array, ...]], masters: Sequence[Array | None] = ()
+    ) -> Binding:
+        """All parameters by cohort, with these arrays beside them."""
+        cohort_of = [0] * len(self._parameters)
+        for c, cohort in enumerate(self._cohorts):
+            for i in cohort.tensors:
+                cohort_of[i] = c
+        return self._backend.bind(self._parameters.arrays, slots, cohort_of, masters)
 
     def sync_master(self) -> None:
         """Let the master copies (``master_weights=True``) be what the parameters are now.
@@ -236,20 +200,7 @@ class Optimizer:
         array([ 7.5, 15.5], dtype=float16)
         """
         with self._exclusive():
-            self._follow(range(len(self._params)))
-
-    def _start_masters(self) -> None:
-        """Let those that take their first step begin where their parameters are now."""
-        for cohort in self._cohorts:
-            if cohort.active:
-                self._follow(self._following.intersection(cohort.tensors))
-                self._following.difference_update(cohort.tensors)
-
-    def _follow(self, tensors: Iterable[int]) -> None:
-        for i in tensors:
-            master = self._masters[i]
-            if master is not None:
-                master[...] = self._params[i]
+            self._parameters.follow(range(len(self._parameters)))
 
     # ---- the step ------------------------------------------------------------------------------
 
@@ -314,7 +265,7 @@ class Optimizer:
                     return
                 factor = looked
             work, pending = self._plan(factor)
-            if self._following:
+            if self._parameters.following:
                 self._start_masters()
             bad = binding.update(
                 work,
@@ -328,7 +279,7 @@ class Optimizer:
             self._lock.release()
         if bad >= 0:
             warnings.warn(
-                f"the gradient of {self._names[bad]} is not finite at step {pending[0]}",
+                f"the gradient of {self._parameters.names[bad]} is not finite at step {pending[0]}",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -356,20 +307,26 @@ class Optimizer:
         )
         return steps, cohorts, None
 
+    def _start_masters(self) -> None:
+        for cohort in self._cohorts:
+            if cohort.active:
+                self._parameters.start(cohort.tensors)
+
     def _flatten(self, grads: Any) -> list[Any]:
         """Gradients as a new flat list, which keeps them alive during the step."""
         return flatten_groups(self._structures, self._grouped, "grads", grads)
 
     def _admit(self, flat: list[Any]) -> Binding:
         """Bind gradients that are not plainly fine: raise what is wrong, or leave out the None."""
-        for name, param in zip(self._names, self._params, strict=True):
+        own = self._parameters
+        for name, param in zip(own.names, own.arrays, strict=True):
             check_parameter(name, param)
         present = []
-        for name, grad, param in zip(self._names, flat, self._params, strict=True):
+        for name, grad, param in zip(own.names, flat, own.arrays, strict=True):
             if grad is not None:
                 what = f"the gradient of {name}"
                 present.append((what, check_gradient(what, grad, param)))
-        check_apart(self._written(), present)
+        check_apart(own.written(), present)
         self._split_cohorts([grad is not None for grad in flat])
         self._binding.bind(flat)
         return self._binding
@@ -411,7 +368,7 @@ class Optimizer:
         self.grad_norm = norm = math.sqrt(total)
         if bad >= 0 and mode == "raise":
             raise FloatingPointError(
-                f"the gradient of {self._names[bad]} is not finite at step "
+                f"the gradient of {self._parameters.names[bad]} is not finite at step "
                 f"{self._progress[0][0] + 1}; nothing was updated"
             )
         if bad >= 0 and mode == "skip":
@@ -467,12 +424,13 @@ class Optimizer:
     @property
     def state(self) -> dict[int, dict[str, Any]]:
         """Live state by parameter: ``step``, the rule's scalars, and the arrays themselves."""
+        own = self._parameters
         state: dict[int, dict[str, Any]] = {}
         for cohort, (t, scalars) in zip(self._cohorts, self._settled()[1], strict=True):
             for i in cohort.tensors:
-                arrays = {slot: self._slots[i][slot] for slot in cohort.kernel.slots}
+                arrays = {slot: own.slots[i][slot] for slot in cohort.kernel.slots}
                 state[i] = {"step": t, **scalars, **arrays}
-                if (master := self._masters[i]) is not None:
+                if (master := own.masters[i]) is not None:
                     state[i]["master"] = master
         return dict(sorted(state.items()))
 
@@ -521,10 +479,6 @@ class Optimizer:
         self._backend = choose(state.pop("_backend_name"))
         self.__dict__.update(state)
         self._lock = threading.Lock()
-        self._slots = [
-            {slot: copy_beside(param, a, i) for i, (slot, a) in enumerate(slots.items())}
-            for param, slots in zip(self._params, self._slots, strict=True)
-        ]
         self._rebind()
 
     def __repr__(self) -> str:

@@ -121,7 +121,7 @@ def as_objective(
         if not (value is None or callable(value) or (name == "jac" and value is True)):
             raise TypeError(f"{name} must be callable, not {value!r}")
     if x0 is None and isinstance(optimizer, Optimizer):
-        x0 = optimizer._params[0]
+        x0 = optimizer._parameters.arrays[0]
     if x0 is None:
         raise TypeError("x0 is missing: a function does not tell where to start")
     return Function(objective, given["jac"], hess, hessp, x0=x0)
@@ -219,9 +219,10 @@ def owned_array(objective: Objective, optimizer: Optimizer, given: Mapping[str, 
     for argument, value in given.items():
         if value is not None:
             raise ValueError(f"{argument}={value!r} with an instance of {name}, which has its own")
-    if len(optimizer._params) != 1:
-        raise ValueError(f"the {name} has {len(optimizer._params)} arrays; expected one")
-    phi = optimizer._params[0]
+    arrays = optimizer._parameters.arrays
+    if len(arrays) != 1:
+        raise ValueError(f"the {name} has {len(arrays)} arrays; expected one")
+    phi = arrays[0]
     if phi.shape != (objective.n_params,) or phi.dtype != objective.dtype:
         raise ValueError(
             f"the {name}'s array has shape {phi.shape} and dtype {phi.dtype}; the objective's "

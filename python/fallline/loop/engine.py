@@ -209,7 +209,7 @@ class NativeEngine:
         if kernel is not self._kernel:
             from .. import _core
 
-            slots = tuple(optimizer._slots[0][slot] for slot in kernel.slots)
+            slots = tuple(optimizer._parameters.slots[0][slot] for slot in kernel.slots)
             self._trainer_of_kernel = _core.Trainer(
                 job.objective._core, kernel.name, job.phi, slots, self._gradient, self.last
             )

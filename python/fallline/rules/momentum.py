@@ -256,7 +256,7 @@ class NesterovMomentum(Momentum):
                 self._refuse_ahead("a second lookahead()")
                 work, means = self._plan_ahead()
                 mover = self._bind_ahead(means)
-                stack.callback(self._come_back, tuple(self._params), self._back_up())
+                stack.callback(self._come_back, tuple(self._parameters.arrays), self._back_up())
                 self._ahead = True
                 now = self._progress[0]
                 mover.update(work, False, get_num_threads(), self._progress, now, None)
@@ -273,25 +273,24 @@ class NesterovMomentum(Momentum):
             if not math.isfinite(reach):
                 raise ValueError(f"lr * beta is not finite at step {steps + 1}: {reach}")
             work.append((sgd, 1.0, (reach, 0.0)))
-            means.update({i: self._slots[i]["exp_avg"] for i in cohort.tensors})
-        return tuple(work), [means[i] for i in range(len(self._params))]
+            slots = self._parameters.slots
+            means.update({i: slots[i]["exp_avg"] for i in cohort.tensors})
+        return tuple(work), [means[i] for i in range(len(means))]
 
     def _bind_ahead(self, means: list[NDArray]) -> Binding:
         if self._mover is None or not self._mover.accept(means):
-            cohort_of = [0] * len(self._params)
-            for c, cohort in enumerate(self._cohorts):
-                for i in cohort.tensors:
-                    cohort_of[i] = c
-            for name, param in zip(self._names, self._params, strict=True):
+            own = self._parameters
+            for name, param in zip(own.names, own.arrays, strict=True):
                 check_parameter(name, param)
-            self._mover = self._backend.bind(self._params, [()] * len(self._params), cohort_of)
+            self._mover = self._bind([()] * len(own))
             self._mover.bind([*means])
         return self._mover
 
     def _back_up(self) -> tuple[NDArray, ...]:
-        missing = self._params[len(self._backups) :]
+        arrays = self._parameters.arrays
+        missing = arrays[len(self._backups) :]
         self._backups += tuple(np.empty_like(p, subok=False) for p in missing)
-        for backup, param in zip(self._backups, self._params, strict=True):
+        for backup, param in zip(self._backups, arrays, strict=True):
             np.copyto(backup, param)
         return self._backups
 

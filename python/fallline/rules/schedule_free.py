@@ -79,25 +79,22 @@ class _ScheduleFree(Optimizer):
         self._switch(training=False)
 
     def _switch(self, *, training: bool) -> None:
+        own = self._parameters
         with self._exclusive():
-            for name, param in zip(self._names, self._params, strict=True):
+            for name, param in zip(own.names, own.arrays, strict=True):
                 check_parameter(name, param)
             steps, states, _ = self._settled()
             work: list[tuple[Kernel, float, tuple[float, ...]] | None] = []
-            towards: list[NDArray | None] = [None] * len(self._params)
-            cohort_of = [0] * len(self._params)
-            for c, (cohort, (t, state)) in enumerate(zip(self._cohorts, states, strict=True)):
+            towards: list[NDArray | None] = [None] * len(own)
+            for cohort, (t, state) in zip(self._cohorts, states, strict=True):
                 moves = t > 0 and state["train_mode"] is not training  # until a step y = x
                 beta = self.interpolation(cohort.group)
                 weight = 1 - beta if training else 1 - 1 / beta
                 work.append((interpolate, 1.0, (weight,)) if moves else None)
                 for i in cohort.tensors:
-                    towards[i] = self._slots[i]["z"] if moves else None
-                    cohort_of[i] = c
-            self._follow(self._following)
-            binding = self._backend.bind(
-                self._params, [()] * len(self._params), cohort_of, self._masters
-            )
+                    towards[i] = own.slots[i]["z"] if moves else None
+            own.follow(own.following)
+            binding = self._bind([()] * len(own), own.masters)
             binding.bind(towards)
             cohorts = tuple((t, {**state, "train_mode": training}) for t, state in states)
             binding.update(
