@@ -59,6 +59,10 @@ class Run:
             "train": len(data.y),
             "test": len(data.y_test),
         }
+        if task.bf16:  # the one setting that the CPU has a say in
+            from networks import products
+
+            self.settings["products"] = products(task)
         if self.path.exists():
             record = json.loads(self.path.read_text())
             if record["settings"] != self.settings:

@@ -40,7 +40,7 @@ class Task:
     full: Size
     quick: Size
     search: Size  # test: held out of the training images
-    bf16: bool = False  # products of 16 bits, parameters and steps of 32
+    bf16: bool = False  # products of 16 bits where the CPU has them, parameters and steps of 32
     torch: bool = True
 
 
