@@ -265,6 +265,7 @@ class NesterovMomentum(Momentum):
     def _plan_ahead(self) -> tuple[Any, list[NDArray]]:
         """Each cohort's share of the move, and m by parameter."""
         steps = self._progress[0][0]
+        slots = self._parameters.slots
         means = {}
         work = []
         for cohort in self._cohorts:
@@ -273,7 +274,6 @@ class NesterovMomentum(Momentum):
             if not math.isfinite(reach):
                 raise ValueError(f"lr * beta is not finite at step {steps + 1}: {reach}")
             work.append((sgd, 1.0, (reach, 0.0)))
-            slots = self._parameters.slots
             means.update({i: slots[i]["exp_avg"] for i in cohort.tensors})
         return tuple(work), [means[i] for i in range(len(means))]
 
