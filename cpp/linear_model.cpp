@@ -20,8 +20,12 @@ bool LinearModel::is_along_rows() const {
   return !samples_.sparse() && samples_.outputs == 1 && terms().l2 == 0.0;
 }
 
-double LinearModel::along_row(const Request& request, RowGradient& gradient) const {
-  return active_objectives().dense_row({&samples_, &request, head_, nullptr}, gradient);
+void LinearModel::along_row(const Request& request, RowGradient& gradient) const {
+  active_objectives().dense_row({&samples_, &request, head_, nullptr}, gradient);
+}
+
+double LinearModel::loss_along_row(const RowGradient& gradient) const {
+  return active_objectives().dense_row_loss(head_, gradient);
 }
 
 double LinearModel::accumulate(const Request& request, int threads, Workspace& workspace) const {

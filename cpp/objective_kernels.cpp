@@ -31,8 +31,12 @@ double any_dense_rows(const LinearBatch& b, std::size_t begin, std::size_t n, vo
                                        : dense_rows<float>(b, begin, n, partial, scratch);
 }
 
-double any_dense_row(const LinearBatch& b, RowGradient& g) {
-  return b.samples->type == DType::f64 ? dense_row<double>(b, g) : dense_row<float>(b, g);
+void any_dense_row(const LinearBatch& b, RowGradient& g) {
+  b.samples->type == DType::f64 ? dense_row<double>(b, g) : dense_row<float>(b, g);
+}
+
+double dense_row_loss(int head, const RowGradient& g) {
+  return g.weight * heads.at[head].loss_of_one(g.output, g.target);
 }
 
 double any_sparse_rows(const LinearBatch& b, std::size_t begin, std::size_t n, double* intercepts,
@@ -55,10 +59,10 @@ double any_curve_points(const CurveBatch& b, std::size_t begin, std::size_t n, d
 }
 
 constexpr ObjectiveTable table = {
-    head_names.at,    head_count,         any_dense_rows, any_dense_row,
-    any_sparse_rows,  any_sparse_columns, combine,        penalize,
-    activation_names, activation_count,   activate,       output_losses,
-    pull_back,        curve_names.at,     curve_count,    any_curve_points};
+    head_names.at,    head_count,         any_dense_rows, any_dense_row, dense_row_loss,
+    any_sparse_rows,  any_sparse_columns, combine,        penalize,      activation_names,
+    activation_count, activate,           output_losses,  pull_back,     curve_names.at,
+    curve_count,      any_curve_points};
 
 }  // namespace
 

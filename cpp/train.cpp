@@ -110,7 +110,8 @@ bool Trainer::is_along_rows(const KernelTable& kernels, const Steps& steps) cons
 }
 
 // Before a step is taken its norm is looked at, which is known when the parameters after it are: so
-// these go to an array of their own, and the three arrays change places.
+// these go to an array of their own, and the three arrays change places. The loss comes last: no
+// parameter waits for it, and a core works on it beside the next step's output.
 Trained Trainer::run_along_rows(const KernelTable& kernels, const Steps& steps,
                                 const Watch& watch) {
   const std::size_t bytes = tensor_.size * item_size[int(tensor_.param_type)];
@@ -125,9 +126,10 @@ Trained Trainer::run_along_rows(const KernelTable& kernels, const Steps& steps,
       steps, watch,
       [&](Request& request, std::size_t i) {
         request.phi = now;
-        const double loss = objective_.along_row(request, gradient);
+        objective_.along_row(request, gradient);
         load(steps, i, 0.0);
-        return Point{loss, std::sqrt(kernels.step_along(cohort_, gradient, now, after))};
+        const double square = kernels.step_along(cohort_, gradient, now, after);
+        return Point{objective_.loss_along_row(gradient), std::sqrt(square)};
       },
       [&](std::size_t, double) {
         std::swap(before, now);

@@ -14,7 +14,8 @@ class LinearModel : public Objective {
 
   std::size_t work(std::size_t size) const override;
   bool is_along_rows() const override;
-  double along_row(const Request& request, RowGradient& gradient) const override;
+  void along_row(const Request& request, RowGradient& gradient) const override;
+  double loss_along_row(const RowGradient& gradient) const override;
 
  private:
   double accumulate(const Request& request, int threads, Workspace& workspace) const override;

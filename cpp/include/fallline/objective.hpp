@@ -50,8 +50,9 @@ class Objective {
   // Whether a sample's loss depends on one combination of the parameters, along a row in memory,
   // and nothing is added to it.
   virtual bool is_along_rows() const { return false; }
-  // Where so: the loss of a batch of one sample, and its gradient as a multiple of that row.
-  virtual double along_row(const Request&, RowGradient&) const { return 0.0; }
+  // Where so: the gradient of a batch of one sample as a multiple of that row, and its loss.
+  virtual void along_row(const Request&, RowGradient&) const {}
+  virtual double loss_along_row(const RowGradient&) const { return 0.0; }
 
   // What an evaluation costs, in elements of an update.
   virtual std::size_t work(std::size_t size) const = 0;

@@ -14,8 +14,9 @@ struct ObjectiveTable {
   // compute type, becomes the unscaled product where one is wanted.
   double (*dense_rows)(const LinearBatch& batch, std::size_t begin, std::size_t n, void* partial,
                        double* scratch);
-  // A batch of one row through a model of one output: its loss, and its gradient.
-  double (*dense_row)(const LinearBatch& batch, RowGradient& gradient);
+  // A batch of one row through a model of one output: its gradient, and from it its w·ℓ.
+  void (*dense_row)(const LinearBatch& batch, RowGradient& gradient);
+  double (*dense_row_loss)(int head, const RowGradient& gradient);
   // CSR, first half: Σ w·ℓ, the rows' scaled slopes, and the sum of their slopes by output.
   double (*sparse_rows)(const LinearBatch& batch, std::size_t begin, std::size_t n,
                         double* intercepts, double* scratch);

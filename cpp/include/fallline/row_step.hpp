@@ -5,7 +5,7 @@
 // p′ = rule(p, slope·x), and Σ g² in the order of lane_sum.
 template <class R, class T>
 double row_loop(const typename R::template C<T> c, const RowGradient& row, const T* __restrict x,
-                const T* ahead, const T* __restrict from, T* __restrict to) {
+                const T* __restrict from, T* __restrict to) {
   alignas(64) double lane[lanes] = {};
   const std::size_t n = row.features;
   const T slope = T(row.slope);
@@ -16,12 +16,16 @@ double row_loop(const typename R::template C<T> c, const RowGradient& row, const
     return double(g) * double(g);
   };
   std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    for (std::size_t l = 0; l < lanes; l += cache_line / sizeof(T))
-      __builtin_prefetch(ahead + i + l, 0, 2);
+  for (std::size_t r = 1; r <= rows_in_flight; ++r) {
+    const T* ahead = static_cast<const T*>(row.ahead[r - 1]);
+    for (const std::size_t end = n / lanes * r / rows_in_flight * lanes; i < end; i += lanes) {
+      for (std::size_t l = 0; l < lanes; l += cache_line / sizeof(T))
+        __builtin_prefetch(ahead + i + l, 0, 2);
 #pragma omp simd
-    for (std::size_t l = 0; l < lanes; ++l) lane[l] += step(x[i + l], from[i + l], to[i + l]);
+      for (std::size_t l = 0; l < lanes; ++l) lane[l] += step(x[i + l], from[i + l], to[i + l]);
+    }
   }
+  const T* ahead = static_cast<const T*>(row.ahead[rows_in_flight - 1]);
   for (std::size_t j = i; j < n; j += cache_line / sizeof(T)) __builtin_prefetch(ahead + j, 0, 2);
   __builtin_prefetch(ahead + n - 1, 0, 2);
   for (std::size_t l = 0; i + l < n; ++l) lane[l] += step(x[i + l], from[i + l], to[i + l]);
@@ -38,8 +42,8 @@ template <class R, class T>
 double step_along_as(const Cohort& cohort, const RowGradient& row, const void* from, void* to) {
   const auto* c =
       reinterpret_cast<const typename R::template C<T>*>(Compute<T>::coefficients(cohort));
-  return row_loop<R, T>(*c, row, static_cast<const T*>(row.row), static_cast<const T*>(row.ahead),
-                        static_cast<const T*>(from), static_cast<T*>(to));
+  return row_loop<R, T>(*c, row, static_cast<const T*>(row.row), static_cast<const T*>(from),
+                        static_cast<T*>(to));
 }
 
 using RowStep = double (*)(const Cohort&, const RowGradient&, const void*, void*);

@@ -40,14 +40,21 @@ struct Tensor {
   std::uint64_t offset;  // where the tensor is a shard: its first element's place in the whole
 };
 
+// Rows to come that are fetched side by side while steps go along rows, a part of each at a step:
+// memory serves several streams better than one, and a stream best where its lines follow one
+// another. (A step along one of 200,000 rows of 2 KiB, on a Xeon: 285 ns, 4 and 16 rows the same,
+// 410 with one whole row a step, 340 with each row's parts spread over the step.)
+inline constexpr std::size_t rows_in_flight = 8;
+
 // The gradient of one sample that is a multiple of its row: slope · (row, 1 if `intercept`).
 struct RowGradient {
   DType type;  // of the row, the slope and the parameters: f32 or f64
   const void* row;
-  const void* ahead;  // a row that will be needed soon
+  const void* ahead[rows_in_flight];  // the last to be needed first
   std::size_t features;
   bool intercept;
   double slope;
+  double output, target, weight;  // what the sample's loss follows from
 };
 
 // What all tensors with the same hyperparameters and the same step count share in one step.
