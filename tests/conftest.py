@@ -1,6 +1,12 @@
 """What holds for every test."""
 
 import os
+import signal
+
+# Started in the background of a script, Ctrl-C is ignored, and by every process that is started
+# here; ten tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before an OpenMP runtime is loaded, which reads it once. Threads that spin at a barrier keep the
 # cores from those of other workers: with as many workers as cores, test_mlp.py took 1.2 times as
