@@ -113,8 +113,10 @@ void by_rows(std::size_t n, const F& f) {
 
 // Of a full block's successor as many rows are fetched while its outputs are formed, the others
 // while its slopes are pulled back: what waits for rows of its own is held up by rows that are
-// asked for. (2,048 bytes a row: 170 ns, where four and two more beside the losses took 188.)
-inline constexpr int ahead_of_outputs = 2;
+// asked for. (2 KiB a row: on Zen 3 170 ns with two, where four and two more beside the losses took
+// 188; on a Xeon, of which each thread sums rows at random at 0.69 of the speed of reading them in
+// order, both products at 0.59 with two and at 0.65 with four.)
+inline constexpr int ahead_of_outputs = register_bytes == 64 ? 4 : 2;
 inline constexpr int ahead_of_slopes = int(block_rows) - ahead_of_outputs;
 
 // Outputs of n rows for one vector of parameters.
