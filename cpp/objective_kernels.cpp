@@ -46,10 +46,9 @@ double any_sparse_rows(const LinearBatch& b, std::size_t begin, std::size_t n, d
   });
 }
 
-void any_sparse_columns(const LinearBatch& b, std::size_t first, std::size_t last, void* product) {
-  by_type(*b.samples, [&]<class T, class Index>(T, Index) {
-    sparse_columns<T, Index>(b, first, last, product);
-  });
+void any_sparse_columns(const LinearBatch& b, std::size_t part, void* product) {
+  by_type(*b.samples,
+          [&]<class T, class Index>(T, Index) { sparse_columns<T, Index>(b, part, product); });
 }
 
 double any_curve_points(const CurveBatch& b, std::size_t begin, std::size_t n, double* partial,

@@ -17,12 +17,11 @@ struct ObjectiveTable {
   // A batch of one row through a model of one output: its gradient, and from it its w·ℓ.
   void (*dense_row)(const LinearBatch& batch, RowGradient& gradient);
   double (*dense_row_loss)(int head, const RowGradient& gradient);
-  // CSR, first half: Σ w·ℓ, the rows' scaled slopes, and the sum of their slopes by output.
+  // CSR, first half: Σ w·ℓ, the sum of the rows' slopes by output, and what the second half needs.
   double (*sparse_rows)(const LinearBatch& batch, std::size_t begin, std::size_t n,
                         double* intercepts, double* scratch);
-  // CSR, second half: columns [first, last) of the product.
-  void (*sparse_columns)(const LinearBatch& batch, std::size_t first, std::size_t last,
-                         void* product);
+  // CSR, second half: the product in one part of the columns.
+  void (*sparse_columns)(const LinearBatch& batch, std::size_t part, void* product);
 
   // Columns [begin, end) of `product` become scale · Σ over `count` partial products, in a fixed
   // tree.

@@ -32,7 +32,11 @@ struct LinearBatch {
   const Samples* samples;
   const Request* request;
   int head;
-  void* slopes;  // CSR: `outputs` a row, scale·w·∂ℓ/∂z
+  // CSR, by row of the batch, from the first half for the second:
+  void* slopes = nullptr;        // scale·w·∂ℓ/∂z, one for each output
+  std::int64_t* cuts = nullptr;  // where each part's entries begin, and where the last one's end
+  std::size_t parts = 0;         // of the columns
+  const std::int64_t* columns = nullptr;  // where each part's columns begin, and the last one's end
 };
 
 // Rows that pass through the model together: eight float64 losses fill an AVX-512 register, and the
