@@ -127,7 +127,8 @@ Trained Trainer::run_along_rows(const KernelTable& kernels, const Steps& steps,
       [&](Request& request, std::size_t i) {
         request.phi = now;
         // Long before they are read: numbers stored one by one and then loaded together are loaded
-        // only once all before them is done. (AVX2, 512 features in cache: 227 ns a step, else 360.)
+        // only once all before them is done. (AVX2, 512 features in cache: 227 ns a step, else
+        // 360.)
         load(steps, i, 0.0);
         objective_.along_row(request, gradient);
         const double square = kernels.step_along(cohort_, gradient, now, after);
