@@ -38,6 +38,12 @@ bool has(unsigned word, std::initializer_list<int> bits) {
 
 }  // namespace
 
+std::size_t fetch_ahead() {
+  const Leaf vendor = cpuid(0);
+  const bool intel = vendor.b == 0x756e6547u && vendor.d == 0x49656e69u && vendor.c == 0x6c65746eu;
+  return intel ? 2048 : 0;  // "GenuineIntel"
+}
+
 // Bits as in the Intel SDM, volume 2, CPUID.
 bool x86_64_v3() {
   const unsigned c1 = cpuid(1).c;
@@ -51,6 +57,8 @@ bool x86_64_v4() {
   return x86_64_v3() && (saved_state() & 0xe0u) == 0xe0u  // opmask, zmm
          && has(cpuid(7).b, {16, 17, 28, 30, 31});        // AVX-512 F DQ CD BW VL
 }
+#else
+std::size_t fetch_ahead() { return 0; }
 #endif
 
 }  // namespace fallline::cpu

@@ -23,10 +23,14 @@ constexpr Isa isas[] = {
 };
 #undef FALLLINE_ISA_ROW
 
+// The best ISA, with all that can run made ready.
 const Isa* best() {
   const Isa* found = nullptr;
   for (const Isa& isa : isas)
-    if (isa.supported()) found = &isa;
+    if (isa.supported()) {
+      *isa.kernels()->bytes_ahead = cpu::fetch_ahead();
+      found = &isa;
+    }
   return found;
 }
 

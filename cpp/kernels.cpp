@@ -15,6 +15,7 @@ using u64 = std::uint64_t;
 #include "fallline/registry.hpp"
 #include "fallline/codec.hpp"
 #include "fallline/rounding.hpp"
+#include "fallline/fetch.hpp"
 #include "fallline/reduce.hpp"
 #include "fallline/tile.hpp"
 #include "fallline/row_step.hpp"
@@ -48,6 +49,7 @@ double sum_squares(const Tensor& t, double factor, std::size_t begin, std::size_
 constexpr KernelTable table = {FALLLINE_NAME(FALLLINE_ISA),
                                info.at,
                                rule_count,
+                               &bytes_ahead,
                                update,
                                sum_squares,
                                step_along,

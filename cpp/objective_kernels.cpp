@@ -15,6 +15,7 @@ using i64 = std::int64_t;
 #include "fallline/ops.hpp"
 #include "fallline/codec.hpp"
 #include "fallline/math.hpp"
+#include "fallline/fetch.hpp"
 #include "fallline/reduce.hpp"
 #include "fallline/heads.hpp"
 #include "fallline/lanes.hpp"

@@ -16,6 +16,7 @@ struct KernelTable {
   const char* isa;
   const RuleInfo* rules;
   int rule_count;
+  std::size_t* bytes_ahead;  // fetch.hpp
 
   // Elements [begin, begin + n) of a tensor, from a tile's boundary on: decode → rule → encode.
   // Sum s of the rule over the k-th of these tiles goes to sums[s * stride + k], where `sums` is

@@ -14,10 +14,13 @@ inline double lane_tree(double* lane) {
 
 // Σ term(x_i, …) of the elements of one array or of several.
 template <class Term, class... T>
-double lane_sum(std::size_t n, Term term, const T* __restrict... x) {
+double lane_sum(std::size_t n, Fetch fetch, Term term, const T* __restrict... x) {
   alignas(64) double lane[lanes] = {};
   std::size_t i = 0;
   for (; i + lanes <= n; i += lanes) {
+    if (i < fetch.until)
+      for (std::size_t l = 0; l < lanes; l += cache_line / sizeof(double))
+        (__builtin_prefetch(x + i + l + fetch.distance), ...);
 #pragma omp simd
     for (std::size_t l = 0; l < lanes; ++l) lane[l] += term(x[i + l]...);
   }
@@ -27,23 +30,23 @@ double lane_sum(std::size_t n, Term term, const T* __restrict... x) {
 
 template <class T>
 double sum(std::size_t n, const T* x) {
-  return lane_sum(n, [](T e) { return static_cast<double>(e); }, x);
+  return lane_sum(n, Fetch{}, [](T e) { return static_cast<double>(e); }, x);
 }
 
 // Σ (factor·x)², the product in T and its square in float64.
 template <class T>
-double sum_squares(std::size_t n, const T* x, T factor = T(1)) {
+double sum_squares(std::size_t n, const T* x, T factor = T(1), Fetch fetch = {}) {
   const auto square = [factor](T e) {
     const double scaled = static_cast<double>(e * factor);
     return scaled * scaled;
   };
-  return lane_sum(n, square, x);
+  return lane_sum(n, fetch, square, x);
 }
 
 // Σ a_i b_i, each product in float64.
 template <class T>
 double dot(std::size_t n, const T* a, const T* b) {
-  return lane_sum(n, [](T e, T f) { return double(e) * double(f); }, a, b);
+  return lane_sum(n, Fetch{}, [](T e, T f) { return double(e) * double(f); }, a, b);
 }
 
 // Whether any value, scaled, is infinite or NaN.
