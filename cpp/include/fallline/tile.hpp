@@ -34,18 +34,17 @@ bool rule_loop(std::size_t n, Fetch fetch, const typename R::template C<T> c, T 
     }(p[i], slot[i]...);
   };
   std::size_t i = 0;
-  for (; i + line <= n; i += line) {
-    if (i < fetch.until) {
-      const std::size_t later = i + fetch.distance;
-      __builtin_prefetch(p + later);
-      __builtin_prefetch(grad + later);
-      (__builtin_prefetch(slot + later), ...);
-    }
+  for (; i < fetch.until && i + line <= n; i += line) {
+    const std::size_t later = i + fetch.distance;
+    __builtin_prefetch(p + later);
+    __builtin_prefetch(grad + later);
+    (__builtin_prefetch(slot + later), ...);
 #pragma omp simd
     for (std::size_t l = 0; l < line; ++l) element(i + l, nonfinite[l]);
   }
-  for (std::size_t l = 0; i + l < n; ++l) element(i + l, nonfinite[l]);
   Bits any = 0;
+#pragma omp simd reduction(| : any)
+  for (std::size_t j = i; j < n; ++j) element(j, any);
   for (std::size_t l = 0; l < line; ++l) any |= nonfinite[l];
   return any != 0;
 }
