@@ -13,19 +13,22 @@ Problem after(Problem problem, const KernelTable& kernels, int steps, int thread
   return problem;
 }
 
-// Around every vector width and the tile.
+// Around every vector width and the tile; with nothing fetched ahead, and 64 bytes, of which arrays
+// of 1 KiB are long enough.
 void isas_agree(const RuleInfo& rule, int index, DType type) {
   const Problem initial(rule, index, type,
                         {0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 1023, 1025});
   const Problem expected = after(initial, *built_isas()[0].kernels(), 5, 1);
   CHECK(expected.checksum() != initial.checksum(), rule.name);
   CHECK(expected.finite_share() > 0.5, rule.name, dtype_name[int(type)], expected.finite_share());
-  for (const KernelTable* kernels : usable_kernels()) {
-    const Problem got = after(initial, *kernels, 5, 1);
-    CHECK_EQUAL(got.checksum(), expected.checksum(), rule.name, kernels->isa,
-                dtype_name[int(type)]);
-    CHECK(got.guards_intact(), rule.name, kernels->isa, dtype_name[int(type)]);
-  }
+  for (const KernelTable* kernels : usable_kernels())
+    for (std::size_t ahead : {0u, 64u}) {
+      *kernels->bytes_ahead = ahead;
+      const Problem got = after(initial, *kernels, 5, 1);
+      CHECK_EQUAL(got.checksum(), expected.checksum(), rule.name, kernels->isa,
+                  dtype_name[int(type)], ahead);
+      CHECK(got.guards_intact(), rule.name, kernels->isa, dtype_name[int(type)]);
+    }
 }
 
 // Enough for seven threads, of which each gets at least 16,384 elements.
