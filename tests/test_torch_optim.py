@@ -467,6 +467,21 @@ def test_this_torch_has_the_fastest_way() -> None:
     assert type(opt._bound.native).__name__ == "ExchangedTensors"
 
 
+def test_an_address_is_not_taken_for_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Two objects' addresses can differ by one bit; the fastest way was then not found.
+    from fallline.torch import _shim
+
+    words = _shim._words
+    seen: list[int] = []
+
+    def with_address(address: int, first: int, last: int) -> list[int]:
+        seen.append(address)
+        return [*words(address, first, last), 0x1000 | (len(seen) - 1) << 8]
+
+    monkeypatch.setattr(_shim, "_words", with_address)
+    assert len(_shim._differs(torch.empty(2))) == 1
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", ["SGD", "AdamW", "NAdam", "SWATS"])
 def test_every_way_gives_the_same_bits(

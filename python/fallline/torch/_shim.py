@@ -69,11 +69,26 @@ def _holds(tensor: Tensor) -> set[tuple[int, ...]]:
 
 
 def _differs(tensor: Tensor) -> set[tuple[int, ...]]:
-    """(offset, bit) of the words in which a negative view has one bit more than a plain one."""
-    plain, negative = tensor.view_as(tensor), torch._neg_view(tensor)
-    pairs = zip(_words(plain._cdata, 0, _IMPL), _words(negative._cdata, 0, _IMPL), strict=True)
-    more = ((i, b & ~a) for i, (a, b) in enumerate(pairs) if a & ~b == 0)
+    """(offset, bit) of the words in which negative views have one bit more than plain ones.
+
+    Of several views at a time: a word with an address of its own, which can differ by one bit too,
+    is then another in each.
+    """
+    plain = [tensor.view_as(tensor) for _ in range(3)]
+    negative = [torch._neg_view(tensor) for _ in range(3)]
+    pairs = zip(_common(plain), _common(negative), strict=True)
+    more = [
+        (i, b & ~a)
+        for i, (a, b) in enumerate(pairs)
+        if a is not None and b is not None and a & ~b == 0
+    ]
     return {(WORD * i, bit) for i, bit in more if bit.bit_count() == 1}
+
+
+def _common(tensors: list[Tensor]) -> list[int | None]:
+    """The words of C++ tensors, None where they are not all the same."""
+    words = zip(*(_words(tensor._cdata, 0, _IMPL) for tensor in tensors), strict=True)
+    return [word[0] if len(set(word)) == 1 else None for word in words]
 
 
 def _only(found: Iterable[set[tuple[int, ...]]]) -> tuple[int, ...] | None:
