@@ -14,6 +14,13 @@ struct Head {
   void (*curve)(std::size_t outputs, const double* z, const double* y, double* u);
 };
 
+template <class H, bool wants_loss>
+double of_one(double z, double y) {
+  double loss, slope;
+  H::template value<1>(1, &z, &y, &loss, &slope);
+  return wants_loss ? loss : slope;
+}
+
 template <int index>
 struct RegisteredHead;
 
@@ -27,13 +34,6 @@ inline constexpr int first_head = __COUNTER__ + 1;
   };
 
 #include "fallline/objectives.def"
-
-template <class H, bool wants_loss>
-double of_one(double z, double y) {
-  double loss, slope;
-  H::template value<1>(1, &z, &y, &loss, &slope);
-  return wants_loss ? loss : slope;
-}
 
 inline constexpr int head_count = __COUNTER__ - first_head;
 

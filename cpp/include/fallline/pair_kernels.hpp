@@ -4,8 +4,8 @@
 // The next tile of a vector, fetched while this one is in use: some twenty vectors are read side by
 // side, and the hardware foresees none of their jumps.
 template <class T>
-void fetch_tile(const T* x) {
-  for (std::size_t i = 0; i < tile_size; i += 64 / sizeof(T)) __builtin_prefetch(x + i, 0, 2);
+__attribute__((always_inline)) inline void fetch_tile(const T* x) {
+  fetch_lines(x, tile_size);
 }
 
 template <class T>

@@ -18,9 +18,7 @@ double lane_sum(std::size_t n, Fetch fetch, Term term, const T* __restrict... x)
   alignas(64) double lane[lanes] = {};
   std::size_t i = 0;
   for (; i + lanes <= n; i += lanes) {
-    if (i < fetch.until)
-      for (std::size_t l = 0; l < lanes; l += cache_line / sizeof(double))
-        (__builtin_prefetch(x + i + l + fetch.distance), ...);
+    if (i < fetch.until) (fetch_lines<3>(x + i + fetch.distance, lanes), ...);
 #pragma omp simd
     for (std::size_t l = 0; l < lanes; ++l) lane[l] += term(x[i + l]...);
   }

@@ -19,15 +19,14 @@ double row_loop(const typename R::template C<T> c, const RowGradient& row, const
   for (std::size_t r = 1; r <= rows_in_flight; ++r) {
     const T* ahead = static_cast<const T*>(row.ahead[r - 1]);
     for (const std::size_t end = n / lanes * r / rows_in_flight * lanes; i < end; i += lanes) {
-      for (std::size_t l = 0; l < lanes; l += cache_line / sizeof(T))
-        __builtin_prefetch(ahead + i + l, 0, 2);
+      fetch_lines(ahead + i, lanes);
 #pragma omp simd
       for (std::size_t l = 0; l < lanes; ++l) lane[l] += step(x[i + l], from[i + l], to[i + l]);
     }
   }
   const T* ahead = static_cast<const T*>(row.ahead[rows_in_flight - 1]);
-  for (std::size_t j = i; j < n; j += cache_line / sizeof(T)) __builtin_prefetch(ahead + j, 0, 2);
-  __builtin_prefetch(ahead + n - 1, 0, 2);
+  fetch_lines(ahead + i, n - i);
+  fetch_lines(ahead + n - 1, 1);  // a row that begins within a line ends within one more
   for (std::size_t l = 0; i + l < n; ++l) lane[l] += step(x[i + l], from[i + l], to[i + l]);
   if (row.intercept) {
     // To all lanes, and 0 to all but one: a lane alone could not be loaded with others so soon.
